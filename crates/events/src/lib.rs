@@ -1,0 +1,10 @@
+//! The vocabulary of Driftline, and its one decoder: bytes in, checked Arrow batches out.
+//!
+//! Pure: no clock, file, socket, environment or log. Time of arrival comes in as an argument.
+
+pub mod layout;
+mod schema;
+mod time;
+
+pub use schema::{Feature, FeatureKind, ModelId, ModelIdError, ModelSchema, Task};
+pub use time::EventTime;
