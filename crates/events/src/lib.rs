@@ -4,7 +4,9 @@
 
 pub mod layout;
 mod schema;
+mod span;
 mod time;
 
 pub use schema::{Feature, FeatureKind, ModelId, ModelIdError, ModelSchema, Task};
+pub use span::{Span, SpanError};
 pub use time::EventTime;

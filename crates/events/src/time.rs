@@ -117,10 +117,7 @@ mod tests {
     #[test]
     fn an_offset_is_needed_and_honoured() {
         assert_eq!(EventTime::parse("2026-01-01T10:00:00"), None);
-        assert_eq!(
-            EventTime::parse("2026-01-01T11:00:00+01:00"),
-            EventTime::parse("2026-01-01T10:00:00Z")
-        );
+        assert_eq!(EventTime::parse("2026-01-01T11:00:00+01:00"), EventTime::parse("2026-01-01T10:00:00Z"));
     }
 
     #[test]
