@@ -2,11 +2,30 @@
 //!
 //! Pure: no clock, file, socket, environment or log. Time of arrival comes in as an argument.
 
+mod decode;
+mod encoding;
+mod json_schema;
+mod label;
 pub mod layout;
+mod limits;
+mod payload;
+mod prediction;
+mod registry;
 mod schema;
 mod span;
 mod time;
 
+pub use decode::{
+    DecodeContext, Decoded, ModelBatch, RejectedRow, decode_labels, decode_predictions, labels_from_arrow,
+    predictions_from_arrow,
+};
+pub use encoding::{Encoding, decompress};
+pub use json_schema::{label_schema, prediction_schema};
+pub use label::{Label, LabelOp};
+pub use limits::Limits;
+pub use payload::{Carrier, PayloadError};
+pub use prediction::{Answer, Class, FeatureValue, Prediction, Status, Timestamp, Variant};
+pub use registry::{ModelRegistry, RegisterError};
 pub use schema::{Feature, FeatureKind, ModelId, ModelIdError, ModelSchema, Task};
 pub use span::{Span, SpanError};
 pub use time::EventTime;
