@@ -1,1 +1,33 @@
-//! stub
+//! Figures and verdicts from summaries: the reference against the current window.
+//!
+//! Pure: a report is a function of the summaries and options that went in. Statistics are plain functions of
+//! counts, each with its formula and source; a figure that does not exist is a [`Reason`], never NaN or 0.
+
+mod config;
+mod feature_report;
+mod figure;
+mod performance_report;
+mod reference;
+mod report;
+mod rfc3339;
+mod schema;
+
+pub use config::{
+    DriftOptions, DriftSpec, DriftSpecError, FeatureDriftOptions, FeatureDriftSpec, PerformanceOptions,
+    PerformanceSpec, PerformanceSpecError,
+};
+pub use feature_report::{
+    Chi2Report, FeatureReport, KsReport, PsiReport, QualityReport, Severity, UnseenValue, Verdict,
+    WassersteinReport,
+};
+pub use figure::{Estimate, Figure, Interval, Reason};
+pub use performance_report::{Basis, ClassReport, ConfusionReport, PerformanceReport};
+pub use reference::{DEFAULT_LEARN_ROWS, ReferenceOptions, ReferenceSpec, ReferenceSpecError};
+pub use report::{
+    DriftReport, LabelsReport, LatencyReport, MeasureReport, Quantiles, ReferenceKind, ReferenceReport,
+    SaturationReport, TrafficReport, WindowReport, WindowSpan,
+};
+pub use schema::{WINDOW_REPORT_SCHEMA, WINDOW_REPORT_SCHEMA_ID, window_report_schema};
+
+/// The 0.975 quantile of the standard normal distribution: half-width of a 95 % interval in standard errors.
+const Z_95: f64 = 1.959_963_984_540_054;
