@@ -1,0 +1,101 @@
+//! What a sender is told.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use driftline_events::RejectedRow;
+use driftline_http::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::submission::Taken;
+
+/// What became of a payload's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "accepted": 499, "duplicates": 0, "too_late": 0, "ignored_fields": 0, "rejected_total": 1,
+    "rejected": [{"row": 3, "model": "census", "reason": "bad_timestamp", "detail": "\"yesterday\" is no time"}]
+}))]
+pub struct IngestAnswer {
+    /// Rows that were taken.
+    pub accepted: u64,
+    /// Rows whose `prediction_id` was seen before: counted once, so they are not taken again.
+    pub duplicates: u64,
+    /// Rows that are older than their model's retention.
+    pub too_late: u64,
+    /// Fields of taken rows that nothing uses.
+    pub ignored_fields: u64,
+    /// Rows that were rejected.
+    pub rejected_total: u64,
+    /// The first of them, by position.
+    pub rejected: Vec<RejectedRowAnswer>,
+}
+
+/// A rejected row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RejectedRowAnswer {
+    /// Its position in the payload, from 0: blank lines are no rows.
+    pub row: u64,
+    /// Its model, where that could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Why: stable and few.
+    pub reason: &'static str,
+    /// What was found.
+    pub detail: String,
+}
+
+impl IngestAnswer {
+    pub(crate) fn new(
+        taken: Taken,
+        rejected: Vec<RejectedRow>,
+        rejected_total: u64,
+        ignored_fields: u64,
+    ) -> Self {
+        let Taken { accepted, duplicates, too_late } = taken;
+        let rejected = rejected
+            .into_iter()
+            .map(|RejectedRow { row, model, reason, detail }| RejectedRowAnswer {
+                row,
+                model,
+                reason,
+                detail,
+            })
+            .collect();
+        Self { accepted, duplicates, too_late, ignored_fields, rejected_total, rejected }
+    }
+
+    /// 200; 422 if there were rows and none was taken or known already. An empty payload is no fault.
+    pub(crate) const fn status(&self) -> StatusCode {
+        if self.accepted + self.duplicates == 0 && self.rejected_total + self.too_late > 0 {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::OK
+        }
+    }
+}
+
+impl IntoResponse for IngestAnswer {
+    /// The answer; with 422 as a problem that has the same members.
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status == StatusCode::OK {
+            return axum::Json(self).into_response();
+        }
+        let detail = match self.rejected.first() {
+            Some(RejectedRowAnswer { row, reason, detail, .. }) => {
+                format!("none of the rows was taken; row {row}: {reason}: {detail}")
+            }
+            None => "none of the rows was taken; they are older than their model's retention".to_owned(),
+        };
+        let rejected = serde_json::to_value(&self.rejected).expect("rows have only text and numbers");
+        Problem::new(status, "no_row_taken", "No row of the payload was taken.")
+            .detail(detail)
+            .with("accepted", self.accepted)
+            .with("duplicates", self.duplicates)
+            .with("too_late", self.too_late)
+            .with("ignored_fields", self.ignored_fields)
+            .with("rejected_total", self.rejected_total)
+            .with("rejected", rejected)
+            .into_response()
+    }
+}

@@ -1,0 +1,291 @@
+//! From a request's body to the pipeline's receipt.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use driftline_events::{
+    Carrier, DecodeContext, Decoded, Encoding, EventTime, ModelId, ModelRegistry, PayloadError,
+    decode_labels, decode_predictions, decompress,
+};
+use driftline_http::Problem;
+use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::answer::IngestAnswer;
+use crate::body;
+use crate::config::IngestSpec;
+use crate::memory::{Memory, Reservation};
+use crate::rejected::{RejectedLog, RejectedPage};
+use crate::stats::{IngestSnapshot, IngestStats};
+use crate::submission::{EventKind, Receipt, Reply, Submission};
+
+/// What the time is.
+pub type Clock = Arc<dyn Fn() -> EventTime + Send + Sync>;
+
+/// Plain bodies up to this are decoded on the spot: at some 200 MB/s that takes 0.3 ms, about what a task may
+/// hold a runtime thread for, while handing it over and back costs more than decoding the small bodies that are
+/// most common. Compressed bodies are always handed over, for nobody knows how large they become.
+const INLINE_BYTES: usize = 64 << 10;
+
+const ACCEPTED_TYPES: &str =
+    "application/json, application/x-ndjson, text/plain, application/vnd.apache.arrow.stream";
+const ACCEPTED_ENCODINGS: &str = "gzip, zstd, identity";
+
+/// The ingest routes' state: decodes what comes in and hands it to the pipeline.
+pub struct Ingest {
+    spec: IngestSpec,
+    registry: Arc<dyn ModelRegistry + Send + Sync>,
+    clock: Clock,
+    pipeline: mpsc::Sender<Submission>,
+    memory: Memory,
+    decoders: Arc<Semaphore>,
+    stats: Arc<IngestStats>,
+    log: RejectedLog,
+}
+
+/// One request's way in, apart from its body.
+#[derive(Debug)]
+pub(crate) struct Entrance<'a> {
+    pub(crate) event: EventKind,
+    pub(crate) route: &'static str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) default_model: Option<String>,
+    pub(crate) request_id: Option<&'a str>,
+}
+
+impl Ingest {
+    /// Decodes with `registry`, reads the time of arrival from `clock`, and sends into `pipeline`, whose length is
+    /// [`IngestSpec::queue_length`].
+    #[must_use]
+    pub fn new(
+        spec: IngestSpec,
+        registry: Arc<dyn ModelRegistry + Send + Sync>,
+        clock: Clock,
+        pipeline: mpsc::Sender<Submission>,
+    ) -> Self {
+        // More at once would not be faster, and each may hold a decompressed body beyond the memory's bound.
+        let decoders = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            memory: Memory::new(spec.bytes_in_flight, spec.queue_wait),
+            decoders: Arc::new(Semaphore::new(decoders)),
+            stats: Arc::default(),
+            log: RejectedLog::new(spec.rejected_kept),
+            spec,
+            registry,
+            clock,
+            pipeline,
+        }
+    }
+
+    /// Everything counted since the start, and how full memory and queue are.
+    #[must_use]
+    pub fn snapshot(&self) -> IngestSnapshot {
+        IngestSnapshot {
+            in_flight_bytes: self.memory.used_bytes(),
+            in_flight_bytes_limit: self.memory.capacity_bytes(),
+            queue_depth: (self.pipeline.max_capacity() - self.pipeline.capacity()) as u64,
+            queue_capacity: self.pipeline.max_capacity() as u64,
+            ..self.stats.snapshot()
+        }
+    }
+
+    pub(crate) fn rejected(&self, model: Option<&str>, reason: Option<&str>, limit: usize) -> RejectedPage {
+        self.log.page(model, reason, limit)
+    }
+
+    pub(crate) fn answered(&self, event: EventKind, status: StatusCode) {
+        self.stats.answered(event, status.as_u16());
+    }
+
+    /// Takes a body in: reads, decodes, submits, waits for the receipt.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        entrance: Entrance<'_>,
+        body: Body,
+    ) -> Result<IngestAnswer, Problem> {
+        let carrier = carrier(entrance.headers)?;
+        let encoding = encoding(entrance.headers)?;
+        if let Some(model) = &entrance.default_model {
+            ModelId::try_new(model)
+                .map_err(|error| Problem::bad_parameter("model", model, &error.to_string()))?;
+        }
+        let (payload, memory) =
+            body::read(body, self.spec.limits.body_bytes, self.spec.body_timeout, &self.memory).await?;
+        self.stats.read(payload.len());
+        let arrival = (self.clock)();
+        let (decoded, memory) = self.decode(payload, carrier, encoding, arrival, &entrance, memory).await?;
+        let rejections = (decoded.rejected_total, decoded.ignored_fields);
+        let receipt = self.submit(entrance.event, &decoded, memory).await?;
+        // Only now: a request that is answered 503 comes again, and its rows are counted then.
+        self.count(&entrance, &decoded, arrival);
+        let receipt = match receipt {
+            Some(receipt) => receipt.await.map_err(|_| pipeline_gone())?,
+            None => Receipt::default(),
+        };
+        Ok(IngestAnswer::new(receipt.total(), decoded.rejected, rejections.0, rejections.1))
+    }
+
+    async fn decode(
+        self: &Arc<Self>,
+        payload: Vec<u8>,
+        carrier: Carrier,
+        encoding: Encoding,
+        arrival: EventTime,
+        entrance: &Entrance<'_>,
+        mut memory: Reservation,
+    ) -> Result<(Decoded, Reservation), Problem> {
+        let event = entrance.event;
+        let decoded = if encoding == Encoding::Identity && payload.len() <= INLINE_BYTES {
+            self.decode_now(&payload, carrier, encoding, event, arrival, entrance.default_model.as_deref())
+        } else {
+            let permit =
+                Arc::clone(&self.decoders).acquire_owned().await.expect("this semaphore is never closed");
+            let (ingest, default_model) = (Arc::clone(self), entrance.default_model.clone());
+            // The permit and the memory go along: a sender that hangs up does not end the decoding.
+            let decoding = tokio::task::spawn_blocking(move || {
+                let model = default_model.as_deref();
+                let decoded = ingest.decode_now(&payload, carrier, encoding, event, arrival, model);
+                drop((permit, payload));
+                (decoded, memory)
+            });
+            match decoding.await {
+                Ok((decoded, held)) => {
+                    memory = held;
+                    decoded
+                }
+                Err(error) => {
+                    tracing::error!(%error, %event, "Decoding panicked.");
+                    return Err(Problem::internal());
+                }
+            }
+        };
+        let decoded = decoded.map_err(|error| self.unusable(event, &error))?;
+        let bytes = decoded.batches.iter().map(|batch| batch.rows.get_array_memory_size()).sum();
+        memory.resize(bytes).await?;
+        Ok((decoded, memory))
+    }
+
+    fn decode_now(
+        &self,
+        payload: &[u8],
+        carrier: Carrier,
+        encoding: Encoding,
+        event: EventKind,
+        arrival: EventTime,
+        default_model: Option<&str>,
+    ) -> Result<Decoded, PayloadError> {
+        let plain = decompress(payload, encoding, &self.spec.limits)?;
+        let context = DecodeContext {
+            registry: &*self.registry,
+            limits: &self.spec.limits,
+            arrival,
+            max_future: self.spec.max_future,
+            default_model,
+        };
+        match event {
+            EventKind::Prediction => decode_predictions(&plain, carrier, &context),
+            EventKind::Label => decode_labels(&plain, carrier, &context),
+        }
+    }
+
+    /// Hands the rows to the pipeline, if there are any.
+    async fn submit(
+        &self,
+        event: EventKind,
+        decoded: &Decoded,
+        memory: Reservation,
+    ) -> Result<Option<tokio::sync::oneshot::Receiver<Receipt>>, Problem> {
+        if decoded.batches.is_empty() {
+            return Ok(None);
+        }
+        // Batches are shared columns: cloning them copies nothing.
+        let batches = decoded.batches.clone();
+        let (reply, receipt) = Reply::new(event, &batches, Arc::clone(&self.stats), memory);
+        let submission = Submission { event, batches, reply };
+        match self.pipeline.send_timeout(submission, self.spec.queue_wait).await {
+            Ok(()) => Ok(Some(receipt)),
+            Err(SendTimeoutError::Timeout(_)) => {
+                Err(Problem::unavailable("busy", "the queue to the pipeline is full; send again", 1))
+            }
+            Err(SendTimeoutError::Closed(_)) => Err(pipeline_gone()),
+        }
+    }
+
+    fn count(&self, entrance: &Entrance<'_>, decoded: &Decoded, arrival: EventTime) {
+        let event = entrance.event;
+        for batch in &decoded.batches {
+            self.stats.received(event, batch.schema.model().as_str(), batch.rows.num_rows() as u64);
+        }
+        self.stats.ignored(decoded.ignored_fields);
+        for row in &decoded.rejected {
+            // A name that no model has may be anything; it does not become a label.
+            let known = row.model.as_deref().filter(|model| self.registry.schema(model).is_some());
+            self.stats.rejected(event, known.unwrap_or_default(), row.reason, 1);
+        }
+        let unnamed = decoded.rejected_total - decoded.rejected.len() as u64;
+        if unnamed > 0 {
+            self.stats.rejected(event, "", "not_detailed", unnamed);
+        }
+        if decoded.rejected_total > 0 {
+            let Entrance { route, request_id, .. } = *entrance;
+            self.log.add(&decoded.rejected, decoded.rejected_total, event, route, arrival, request_id);
+        }
+    }
+
+    fn unusable(&self, event: EventKind, error: &PayloadError) -> Problem {
+        self.stats.payload_rejected(event, error.reason());
+        let problem = if error.is_too_large() {
+            Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)
+        } else {
+            Problem::new(StatusCode::BAD_REQUEST, "unusable_payload", "The payload cannot be read.")
+        };
+        let detail = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        problem.detail(detail).with("reason", error.reason())
+    }
+}
+
+impl fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingest")
+            .field("spec", &self.spec)
+            .field("pipeline", &self.pipeline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sent again elsewhere or after a restart, the same rows with ids are counted once.
+fn pipeline_gone() -> Problem {
+    Problem::unavailable("stopping", "the service stopped before it took the rows; send again", 5)
+}
+
+/// The text of a header; an empty one where it is not ASCII, which is no known type.
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("not ASCII"))
+}
+
+fn carrier(headers: &HeaderMap) -> Result<Carrier, Problem> {
+    let sent = text(headers, CONTENT_TYPE);
+    Carrier::from_content_type(sent).ok_or_else(|| {
+        Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .detail(format!("content type {:?} is not read here", sent.unwrap_or_default()))
+            .with("accepted", ACCEPTED_TYPES)
+            .header(HeaderName::from_static("accept-post"), HeaderValue::from_static(ACCEPTED_TYPES))
+    })
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
+    let sent = text(headers, CONTENT_ENCODING);
+    Encoding::from_content_encoding(sent).ok_or_else(|| {
+        Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .detail(format!("content encoding {:?} is not read here", sent.unwrap_or_default()))
+            .with("accepted", ACCEPTED_ENCODINGS)
+            .header(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED_ENCODINGS))
+    })
+}
