@@ -1,1 +1,52 @@
-//! stub
+//! Mergeable summaries of the events of one model.
+//!
+//! Rows are folded into a [`CellSummary`] once; every figure of every window, segment and reference is a function
+//! of merged summaries. Summaries hold counts and sums only: merging is commutative and associative, an empty
+//! summary changes nothing, and what labels need can be taken back.
+//!
+//! A [`SummarySpec`] says what the cells of a summary are: grids and categories that come from a reference. Only
+//! summaries of the same spec merge.
+//!
+//! Pure: no clock, file, socket, environment or log.
+
+mod categorical;
+mod categories;
+mod cell;
+mod cells;
+mod classification;
+mod codec;
+mod grid;
+mod measure;
+mod moments;
+mod numeric;
+mod outcome;
+mod outcomes;
+mod packed;
+mod reference;
+mod regression;
+mod score_counts;
+mod sketch;
+mod spec;
+mod tally;
+mod traffic;
+
+pub use categorical::CategoricalSummary;
+pub use categories::{Categories, Category, MAX_CATEGORIES};
+pub use cell::{CellSummary, FeatureSummary, FoldError, MergeError};
+pub use cells::Cells;
+pub use classification::{Classification, MAX_CLASSES, OTHER_CLASS};
+pub use codec::DecodeError;
+pub use driftline_events::Task;
+pub use grid::{GRID_QUANTILES, Grid, GridError};
+pub use measure::Measure;
+pub use moments::{Extremes, Moments};
+pub use numeric::{GridsDiffer, NumericSummary};
+pub use outcome::{Actual, Outcome, Predicted};
+pub use outcomes::{Outcomes, Performance};
+pub use reference::{Reference, SegmentKey};
+pub use regression::Regression;
+pub use score_counts::{Bounded, CALIBRATION_BINS, CalibrationBin, ScoreCounts, ScoreGrid};
+pub use sketch::DdSketch;
+pub use spec::{FeatureSpec, Reducer, SpecParts, SummarySpec};
+pub use tally::Tally;
+pub use traffic::{Load, Status, Traffic};

@@ -1,0 +1,202 @@
+//! The summary of a categorical column.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{Categories, Category, Cells, GridsDiffer, Tally};
+
+/// Unseen values that are counted by name.
+const MAX_UNSEEN: usize = 256;
+/// Bytes of an unseen value's name that are kept.
+const MAX_NAME_BYTES: usize = 128;
+
+/// A categorical column: weight per reference category, and what was missing, invalid or unseen.
+///
+/// Without categories (its reference is still being learned) only rows are tallied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CategoricalSummary {
+    #[serde(skip)]
+    categories: Option<Arc<Categories>>,
+    counts: Cells,
+    /// Rows with a reference category that is pooled.
+    pub other: Tally,
+    /// Rows with a value that the reference never had.
+    pub unseen: Tally,
+    names: UnseenNames,
+    /// Rows with a value.
+    pub present: Tally,
+    /// Rows without a value.
+    pub missing: Tally,
+    /// Rows with a value of the wrong type.
+    pub invalid: Tally,
+}
+
+impl CategoricalSummary {
+    /// An empty summary over a reference's categories.
+    #[must_use]
+    pub fn new(categories: Option<Arc<Categories>>) -> Self {
+        Self {
+            counts: Cells::new(categories.as_ref().map_or(0, |categories| categories.kept().len())),
+            categories,
+            other: Tally::default(),
+            unseen: Tally::default(),
+            names: UnseenNames::default(),
+            present: Tally::default(),
+            missing: Tally::default(),
+            invalid: Tally::default(),
+        }
+    }
+
+    /// The reference's categories; none while the reference is being learned.
+    #[must_use]
+    pub fn categories(&self) -> Option<&Arc<Categories>> {
+        self.categories.as_ref()
+    }
+
+    /// Weight per kept category, in the order of [`Categories::kept`].
+    #[must_use]
+    pub fn counts(&self) -> &Cells {
+        &self.counts
+    }
+
+    /// All rows: with a value, without, and with an invalid one.
+    #[must_use]
+    pub fn rows(&self) -> Tally {
+        let mut rows = self.present;
+        rows.merge(&self.missing);
+        rows.merge(&self.invalid);
+        rows
+    }
+
+    /// The heaviest unseen values, by descending weight and then by name; at most `limit`.
+    ///
+    /// Exact while there are at most 256 different ones. Beyond, the 256 whose names have the least hash are
+    /// known, each with its exact weight: a choice that does not depend on the order of rows or merges.
+    #[must_use]
+    pub fn top_unseen(&self, limit: usize) -> Vec<(Arc<str>, f64)> {
+        let mut names: Vec<_> = self.names.0.values().map(|(name, w)| (Arc::clone(name), *w)).collect();
+        names.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        names.truncate(limit);
+        names
+    }
+
+    /// Counts a value.
+    pub fn add(&mut self, value: &str, weight: f64) {
+        self.add_rows(value, &Tally { rows: 1, weight, weight_sq: weight * weight });
+    }
+
+    /// Counts rows that all have this value.
+    pub(crate) fn add_rows(&mut self, value: &str, rows: &Tally) {
+        self.present.merge(rows);
+        match self.categories.as_ref().map(|categories| categories.find(value)) {
+            None => {}
+            Some(Category::Kept(at)) => self.counts.add(at, rows.weight),
+            Some(Category::Other) => self.other.merge(rows),
+            Some(Category::Unseen) => {
+                self.unseen.merge(rows);
+                self.names.add(value, rows.weight);
+            }
+        }
+    }
+
+    /// Takes back a value that was counted with this weight.
+    pub fn retract(&mut self, value: &str, weight: f64) {
+        self.present.retract(weight);
+        match self.categories.as_ref().map(|categories| categories.find(value)) {
+            None => {}
+            Some(Category::Kept(at)) => self.counts.retract(at, weight),
+            Some(Category::Other) => self.other.retract(weight),
+            Some(Category::Unseen) => {
+                self.unseen.retract(weight);
+                self.names.retract(xxh3_64(clipped(value).as_bytes()), weight);
+            }
+        }
+    }
+
+    /// Adds another's rows.
+    ///
+    /// # Errors
+    /// [`GridsDiffer`], and nothing is changed.
+    pub fn merge(&mut self, other: &Self) -> Result<(), GridsDiffer> {
+        if !self.same_categories(other) {
+            return Err(GridsDiffer);
+        }
+        self.counts.merge(&other.counts);
+        self.other.merge(&other.other);
+        self.unseen.merge(&other.unseen);
+        for (name, weight) in other.names.0.values() {
+            self.names.add(name, *weight);
+        }
+        self.present.merge(&other.present);
+        self.missing.merge(&other.missing);
+        self.invalid.merge(&other.invalid);
+        Ok(())
+    }
+
+    /// Takes back another's rows that were merged into this.
+    ///
+    /// # Errors
+    /// [`GridsDiffer`], and nothing is changed.
+    pub fn subtract(&mut self, other: &Self) -> Result<(), GridsDiffer> {
+        if !self.same_categories(other) {
+            return Err(GridsDiffer);
+        }
+        self.counts.subtract(&other.counts);
+        self.other.subtract(&other.other);
+        self.unseen.subtract(&other.unseen);
+        for (&hash, (_, weight)) in &other.names.0 {
+            self.names.retract(hash, *weight);
+        }
+        self.present.subtract(&other.present);
+        self.missing.subtract(&other.missing);
+        self.invalid.subtract(&other.invalid);
+        Ok(())
+    }
+
+    pub(crate) fn same_categories(&self, other: &Self) -> bool {
+        self.categories.as_ref().map(|c| c.id()) == other.categories.as_ref().map(|c| c.id())
+    }
+
+    /// Gives a decoded summary its categories; false if the counts are not of them.
+    pub(crate) fn attach(&mut self, categories: Option<Arc<Categories>>) -> bool {
+        let fits = self.counts.len() == categories.as_ref().map_or(0, |c| c.kept().len());
+        self.categories = categories;
+        fits && self.names.0.len() <= MAX_UNSEEN
+    }
+}
+
+/// The unseen values with the least hashes: by hash, so that whichever is among the last is among every part's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct UnseenNames(BTreeMap<u64, (Arc<str>, f64)>);
+
+impl UnseenNames {
+    fn add(&mut self, value: &str, weight: f64) {
+        let name = clipped(value);
+        let hash = xxh3_64(name.as_bytes());
+        if let Some(entry) = self.0.get_mut(&hash) {
+            entry.1 += weight;
+        } else if self.0.len() < MAX_UNSEEN || self.0.last_key_value().is_some_and(|(&last, _)| hash < last) {
+            self.0.insert(hash, (name.into(), weight));
+            if self.0.len() > MAX_UNSEEN {
+                self.0.pop_last();
+            }
+        }
+    }
+
+    fn retract(&mut self, hash: u64, weight: f64) {
+        if let Some(entry) = self.0.get_mut(&hash) {
+            entry.1 -= weight;
+            if entry.1 <= 1e-9 * weight {
+                self.0.remove(&hash);
+            }
+        }
+    }
+}
+
+/// The start of a value, cut between characters.
+fn clipped(value: &str) -> &str {
+    &value[..value.floor_char_boundary(MAX_NAME_BYTES)]
+}

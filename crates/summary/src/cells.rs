@@ -1,0 +1,256 @@
+//! Weight per cell, in as little memory as its spread allows.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::packed::{pack, unpack};
+
+/// Occupied cells at which the dense form is taken: one in this many.
+const DENSE_FROM_ONE_IN: usize = 8;
+
+/// A weight for each of a fixed number of cells.
+///
+/// Sparse while at most one cell in eight is occupied, dense from there on. Two are equal when they hold the
+/// same weights, in whichever form.
+#[derive(Clone, Debug)]
+pub struct Cells {
+    len: usize,
+    store: Store,
+}
+
+#[derive(Clone, Debug)]
+enum Store {
+    /// Occupied cells in ascending order; no zeros.
+    Sparse(Vec<(u32, f64)>),
+    Dense(Vec<f64>),
+}
+
+impl Cells {
+    /// `len` empty cells.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        Self { len, store: Store::Sparse(Vec::new()) }
+    }
+
+    /// The number of cells, occupied or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no cell has weight.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The weight of a cell; zero beyond the last.
+    #[must_use]
+    pub fn get(&self, cell: usize) -> f64 {
+        match &self.store {
+            Store::Sparse(entries) => {
+                entries.binary_search_by_key(&(cell as u32), |entry| entry.0).map_or(0.0, |at| entries[at].1)
+            }
+            Store::Dense(weights) => weights.get(cell).copied().unwrap_or(0.0),
+        }
+    }
+
+    /// The occupied cells and their weights, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let (sparse, dense): (&[(u32, f64)], &[f64]) = match &self.store {
+            Store::Sparse(entries) => (entries, &[]),
+            Store::Dense(weights) => (&[], weights),
+        };
+        let dense = dense.iter().copied().enumerate().filter(|&(_, weight)| weight != 0.0);
+        sparse.iter().map(|&(cell, weight)| (cell as usize, weight)).chain(dense)
+    }
+
+    /// The weights of all cells.
+    #[must_use]
+    pub fn to_dense(&self) -> Vec<f64> {
+        match &self.store {
+            Store::Sparse(entries) => {
+                let mut weights = vec![0.0; self.len];
+                for &(cell, weight) in entries {
+                    weights[cell as usize] = weight;
+                }
+                weights
+            }
+            Store::Dense(weights) => weights.clone(),
+        }
+    }
+
+    /// The sum of all weights, in the order of the cells.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.iter().map(|(_, weight)| weight).sum()
+    }
+
+    /// Adds weight to a cell.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    pub fn add(&mut self, cell: usize, weight: f64) {
+        assert!(cell < self.len, "cell {cell} of {}", self.len);
+        if weight == 0.0 {
+            return;
+        }
+        match &mut self.store {
+            Store::Dense(weights) => weights[cell] += weight,
+            Store::Sparse(entries) => match entries.binary_search_by_key(&(cell as u32), |entry| entry.0) {
+                Ok(at) => entries[at].1 += weight,
+                Err(at) => {
+                    entries.insert(at, (cell as u32, weight));
+                    self.settle();
+                }
+            },
+        }
+    }
+
+    /// Takes weight back from a cell that it was added to. What rounding leaves (under a billionth of the
+    /// weight taken) counts as nothing.
+    pub fn retract(&mut self, cell: usize, weight: f64) {
+        let left = |before: f64| {
+            let after = before - weight;
+            if after <= 1e-9 * weight { 0.0 } else { after }
+        };
+        match &mut self.store {
+            Store::Dense(weights) => {
+                if let Some(before) = weights.get_mut(cell) {
+                    *before = left(*before);
+                }
+            }
+            Store::Sparse(entries) => {
+                if let Ok(at) = entries.binary_search_by_key(&(cell as u32), |entry| entry.0) {
+                    entries[at].1 = left(entries[at].1);
+                    if entries[at].1 == 0.0 {
+                        entries.remove(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds another's weights cell by cell.
+    ///
+    /// # Panics
+    /// If the numbers of cells differ.
+    pub fn merge(&mut self, other: &Self) {
+        assert_eq!(self.len, other.len, "cells of different grids");
+        match (&mut self.store, &other.store) {
+            (Store::Dense(mine), Store::Dense(theirs)) => {
+                for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                    *mine += theirs;
+                }
+            }
+            (Store::Dense(mine), Store::Sparse(theirs)) => {
+                for &(cell, weight) in theirs {
+                    mine[cell as usize] += weight;
+                }
+            }
+            (Store::Sparse(mine), Store::Dense(theirs)) => {
+                let mut sum = theirs.clone();
+                for &(cell, weight) in mine.iter() {
+                    sum[cell as usize] += weight;
+                }
+                self.store = Store::Dense(sum);
+            }
+            (Store::Sparse(mine), Store::Sparse(theirs)) => {
+                *mine = merged(mine, theirs);
+                self.settle();
+            }
+        }
+    }
+
+    /// Takes back another's weights cell by cell.
+    pub fn subtract(&mut self, other: &Self) {
+        for (cell, weight) in other.iter() {
+            self.retract(cell, weight);
+        }
+    }
+
+    /// The weights to add to in place, in the dense form.
+    pub(crate) fn dense_mut(&mut self) -> &mut [f64] {
+        if let Store::Sparse(_) = self.store {
+            self.store = Store::Dense(self.to_dense());
+        }
+        match &mut self.store {
+            Store::Dense(weights) => weights,
+            Store::Sparse(_) => unreachable!("made dense above"),
+        }
+    }
+
+    /// Whether the weights are in the dense form already.
+    pub(crate) fn is_dense(&self) -> bool {
+        matches!(self.store, Store::Dense(_))
+    }
+
+    /// Takes the dense form when enough cells are occupied.
+    fn settle(&mut self) {
+        if let Store::Sparse(entries) = &self.store
+            && entries.len() * DENSE_FROM_ONE_IN > self.len
+        {
+            self.store = Store::Dense(self.to_dense());
+        }
+    }
+}
+
+fn merged(left: &[(u32, f64)], right: &[(u32, f64)]) -> Vec<(u32, f64)> {
+    let mut sum = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    loop {
+        match (left.peek(), right.peek()) {
+            (Some(l), Some(r)) if l.0 == r.0 => {
+                sum.push((l.0, l.1 + r.1));
+                left.next();
+                right.next();
+            }
+            (Some(l), Some(r)) if l.0 > r.0 => sum.extend(right.next()),
+            (Some(_), _) => sum.extend(left.next()),
+            (None, Some(_)) => sum.extend(right.next()),
+            (None, None) => return sum,
+        }
+    }
+}
+
+impl PartialEq for Cells {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+/// Stored as the number of cells and, for each occupied one, the gap to the one before and its weight.
+impl Serialize for Cells {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut next = 0;
+        let entries: Vec<(u32, u64)> = self
+            .iter()
+            .map(|(cell, weight)| {
+                let gap = (cell - next) as u32;
+                next = cell + 1;
+                (gap, pack(weight))
+            })
+            .collect();
+        (self.len as u32, entries).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cells {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (len, gaps) = <(u32, Vec<(u32, u64)>)>::deserialize(deserializer)?;
+        let mut entries = Vec::with_capacity(gaps.len());
+        let mut next = 0_u32;
+        for (gap, weight) in gaps {
+            let cell = next.checked_add(gap).filter(|&cell| cell < len);
+            let cell = cell.ok_or_else(|| de::Error::custom("a cell beyond the last"))?;
+            next = cell + 1;
+            let weight = unpack(weight);
+            if !(weight.is_finite() && weight > 0.0) {
+                return Err(de::Error::custom("a cell with a weight that is not above zero"));
+            }
+            entries.push((cell, weight));
+        }
+        let mut cells = Self { len: len as usize, store: Store::Sparse(entries) };
+        cells.settle();
+        Ok(cells)
+    }
+}

@@ -1,0 +1,242 @@
+//! The summary of a numeric column.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cells, Extremes, Grid, Moments, Tally};
+
+/// Two summaries of one column that were counted by different grids or categories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the summaries were made with different grids or categories")]
+pub struct GridsDiffer;
+
+/// A numeric column: weight per cell of its grid, moments, extremes, and what was missing or invalid.
+///
+/// Without a grid (its reference is still being learned) there are no cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NumericSummary {
+    #[serde(skip)]
+    grid: Option<Arc<Grid>>,
+    cells: Cells,
+    /// Mean and variance; its tally is that of the rows with a value.
+    pub moments: Moments,
+    /// The least and greatest value.
+    pub extremes: Extremes,
+    /// Rows without a value.
+    pub missing: Tally,
+    /// Rows with a value that is no finite number.
+    pub invalid: Tally,
+}
+
+impl NumericSummary {
+    /// An empty summary over a grid.
+    #[must_use]
+    pub fn new(grid: Option<Arc<Grid>>) -> Self {
+        Self {
+            cells: Cells::new(grid.as_ref().map_or(0, |grid| grid.cells())),
+            grid,
+            moments: Moments::default(),
+            extremes: Extremes::default(),
+            missing: Tally::default(),
+            invalid: Tally::default(),
+        }
+    }
+
+    /// The grid that the cells are of; none while the reference is being learned.
+    #[must_use]
+    pub fn grid(&self) -> Option<&Arc<Grid>> {
+        self.grid.as_ref()
+    }
+
+    /// Weight per cell of the grid; no cells without one.
+    #[must_use]
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Rows with a value.
+    #[must_use]
+    pub fn present(&self) -> Tally {
+        self.moments.tally
+    }
+
+    /// All rows: with a value, without, and with an invalid one.
+    #[must_use]
+    pub fn rows(&self) -> Tally {
+        let mut rows = self.moments.tally;
+        rows.merge(&self.missing);
+        rows.merge(&self.invalid);
+        rows
+    }
+
+    /// The weight below the grid's first cut and from its last cut on: outside the reference's range.
+    #[must_use]
+    pub fn out_of_range(&self) -> f64 {
+        match self.cells.len() {
+            0 => 0.0,
+            len => self.cells.get(0) + self.cells.get(len - 1),
+        }
+    }
+
+    /// Counts a value; one that is not finite is invalid.
+    pub fn add(&mut self, value: f64, weight: f64) {
+        if value.is_finite() {
+            self.moments.add(value, weight);
+            self.extremes.add(value);
+            if let Some(grid) = &self.grid {
+                self.cells.add(grid.cell(value), weight);
+            }
+        } else {
+            self.invalid.add(weight);
+        }
+    }
+
+    /// Takes back a value that was counted with this weight. The extremes do not forget it.
+    pub fn retract(&mut self, value: f64, weight: f64) {
+        if value.is_finite() {
+            self.moments.retract(value, weight);
+            if let Some(grid) = &self.grid {
+                self.cells.retract(grid.cell(value), weight);
+            }
+        } else {
+            self.invalid.retract(weight);
+        }
+    }
+
+    /// Counts finite values at once; all weigh one unless weights are given (as many as values).
+    pub(crate) fn add_slice(&mut self, values: &[f64], weights: Option<&[f64]>) {
+        self.moments.merge(&Moments::of(values, weights));
+        self.extremes.merge(&Extremes::of(values));
+        let Some(grid) = &self.grid else { return };
+        let dense = self.cells.is_dense() || values.len() * 8 > self.cells.len();
+        match (dense, weights) {
+            (true, None) => {
+                let cells = self.cells.dense_mut();
+                values.iter().for_each(|&value| cells[grid.cell(value)] += 1.0);
+            }
+            (true, Some(weights)) => {
+                let cells = self.cells.dense_mut();
+                values.iter().zip(weights).for_each(|(&value, weight)| cells[grid.cell(value)] += weight);
+            }
+            (false, None) => values.iter().for_each(|&value| self.cells.add(grid.cell(value), 1.0)),
+            (false, Some(weights)) => {
+                values
+                    .iter()
+                    .zip(weights)
+                    .for_each(|(&value, &weight)| self.cells.add(grid.cell(value), weight));
+            }
+        }
+    }
+
+    /// Adds another's rows.
+    ///
+    /// # Errors
+    /// [`GridsDiffer`], and nothing is changed.
+    pub fn merge(&mut self, other: &Self) -> Result<(), GridsDiffer> {
+        if !self.same_grid(other) {
+            return Err(GridsDiffer);
+        }
+        self.cells.merge(&other.cells);
+        self.moments.merge(&other.moments);
+        self.extremes.merge(&other.extremes);
+        self.missing.merge(&other.missing);
+        self.invalid.merge(&other.invalid);
+        Ok(())
+    }
+
+    /// Takes back another's rows that were merged into this. The extremes do not forget them.
+    ///
+    /// # Errors
+    /// [`GridsDiffer`], and nothing is changed.
+    pub fn subtract(&mut self, other: &Self) -> Result<(), GridsDiffer> {
+        if !self.same_grid(other) {
+            return Err(GridsDiffer);
+        }
+        self.cells.subtract(&other.cells);
+        self.moments.subtract(&other.moments);
+        self.missing.subtract(&other.missing);
+        self.invalid.subtract(&other.invalid);
+        Ok(())
+    }
+
+    pub(crate) fn same_grid(&self, other: &Self) -> bool {
+        self.grid.as_ref().map(|grid| grid.id()) == other.grid.as_ref().map(|grid| grid.id())
+    }
+
+    /// Gives a decoded summary its grid; false if the cells are not of it.
+    pub(crate) fn attach(&mut self, grid: Option<Arc<Grid>>) -> bool {
+        let fits = self.cells.len() == grid.as_ref().map_or(0, |grid| grid.cells());
+        self.grid = grid;
+        fits
+    }
+
+    /// The value that a share `q` (0 to 1) of the weight lies at or below, interpolated inside its cell: exact
+    /// in cells of one value, elsewhere off by at most the cell's width. None without grid or values.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let grid = self.grid.as_ref()?;
+        let (min, max) = (self.extremes.min()?, self.extremes.max()?);
+        let total = self.cells.total();
+        if total <= 0.0 {
+            return None;
+        }
+        let target = q.clamp(0.0, 1.0) * total;
+        let mut below = 0.0;
+        for (cell, weight) in self.cells.iter() {
+            if below + weight >= target {
+                let (start, end) = grid.bounds(cell);
+                let (start, end) = (start.max(min), end.min(max));
+                if grid.is_single_value(cell) || end <= start {
+                    return Some(start);
+                }
+                let share = ((target - below) / weight).clamp(0.0, 1.0);
+                return Some(start * (1.0 - share) + end * share);
+            }
+            below += weight;
+        }
+        Some(max)
+    }
+
+    /// Which of about `bins` bins of equal weight each cell belongs to, by this (reference) summary's own
+    /// quantiles: bins are unions of neighbouring cells, the first and last are open. None without grid or
+    /// values.
+    ///
+    /// Bin edges are the quantiles `k / bins` (inverted CDF), each taken once, and those at this summary's least
+    /// value dropped. They are always cuts where the grid was made from the same rows and `bins` divides
+    /// [`GRID_QUANTILES`]. With at most `bins` distinct values there is a bin for each, which also takes what
+    /// lies between it and the next.
+    #[must_use]
+    pub fn quantile_bins(&self, bins: usize) -> Option<Vec<u32>> {
+        let grid = self.grid.as_ref()?;
+        let occupied: Vec<(usize, f64)> = self.cells.iter().collect();
+        let total = self.cells.total();
+        if total <= 0.0 {
+            return None;
+        }
+        let each_its_own =
+            occupied.len() <= bins && occupied.iter().all(|&(cell, _)| grid.is_single_value(cell));
+        let mut starts = Vec::with_capacity(bins);
+        let mut below = 0.0;
+        let mut next = 1;
+        for &(cell, weight) in &occupied {
+            // The quantile is the last cut with less than its share below it.
+            let reached = next < bins && (below + weight) * bins as f64 >= next as f64 * total;
+            while next < bins && (below + weight) * bins as f64 >= next as f64 * total {
+                next += 1;
+            }
+            if (each_its_own || reached) && below > 0.0 {
+                starts.push(cell);
+            }
+            below += weight;
+        }
+        let mut bin = 0;
+        let bin_of = |cell| {
+            while starts.get(bin).is_some_and(|&start| start <= cell) {
+                bin += 1;
+            }
+            bin as u32
+        };
+        Some((0..grid.cells()).map(bin_of).collect())
+    }
+}
