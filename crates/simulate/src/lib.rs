@@ -1,1 +1,33 @@
-//! stub
+//! A simulated model service with known drift: a seeded telecom with customers who churn, a really fitted
+//! model that scores them, labels that arrive later, and scenarios that break one thing each.
+//!
+//! [`Simulator`] is the pure core: the same seed, options and span of event time give the same bytes.
+//! [`run`] paces it by the wall clock and sends what it yields over HTTP, like any client of Driftline.
+//! A [`Story`] strings scenarios together for the demo.
+
+mod client;
+mod customer;
+mod events;
+mod handle;
+mod inputs;
+mod model;
+mod options;
+mod regression;
+mod run;
+mod scenario;
+mod schedule;
+mod simulator;
+mod story;
+
+pub use client::{Client, ClientError, Receipt};
+pub use events::Events;
+pub use handle::{Progress, Sent, SimulatorHandle};
+pub use inputs::{MODEL, NEGATIVE, POSITIVE, churn_schema};
+pub use model::ChurnModel;
+pub use options::{DEFAULT_URL, SimulateError, SimulateOptions, SimulateSpec, SimulateSpecError, Token};
+pub use regression::{FitError, LogisticRegression};
+pub use run::run;
+pub use scenario::{Scenario, UnknownScenario};
+pub use schedule::{Schedule, ScheduleError, ScheduledScenario};
+pub use simulator::Simulator;
+pub use story::{Phase, Story};
