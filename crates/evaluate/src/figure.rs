@@ -201,11 +201,8 @@ impl Interval {
     /// `value` and a normal interval of `1.96 * se`, cut to `[least, most]`; no interval if `se` is not finite.
     #[must_use]
     pub fn normal(value: f64, se: f64, least: f64, most: f64) -> Self {
-        if !se.is_finite() {
-            return Self::bare(value);
-        }
         let half = crate::Z_95 * se;
-        Self::new(value, (value - half).max(least), (value + half).min(most))
+        Self::new(value, (value - half).max(least), (value + half).min(most)).finite()
     }
 
     /// The same with a rigorous bound.
