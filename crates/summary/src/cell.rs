@@ -6,14 +6,17 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{self, Kind};
+use crate::columns::FoldError;
 use crate::{
     CategoricalSummary, DecodeError, GridsDiffer, Measure, NumericSummary, Outcomes, Reducer, SummarySpec,
     Traffic,
 };
 
 mod fold;
+mod stored;
 
-pub use fold::FoldError;
+pub(crate) use stored::{StoredCell, StoredCellRef};
 
 /// Two summaries that cannot be merged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,14 +162,34 @@ impl CellSummary {
     /// # Errors
     /// [`MergeError`] if they were not made by the same reference, and nothing is changed.
     pub fn merge(&mut self, other: &Self) -> Result<(), MergeError> {
-        let _ = other;
+        if self.spec.id() != other.spec.id() {
+            self.spec.check_mergeable(&other.spec)?;
+            if other.features.len() > self.features.len() {
+                let further = &other.spec.features()[self.features.len()..];
+                self.features.extend(further.iter().map(|feature| FeatureSummary::new(&feature.reducer)));
+                self.spec = Arc::clone(&other.spec);
+            }
+        }
+        let spec = Arc::clone(&self.spec);
+        for ((mine, theirs), feature) in self.features.iter_mut().zip(&other.features).zip(spec.features()) {
+            mine.merge(theirs).map_err(|GridsDiffer| MergeError::grids(&feature.name))?;
+        }
+        self.prediction.merge(&other.prediction).map_err(|GridsDiffer| MergeError::grids("prediction"))?;
+        self.score.merge(&other.score).map_err(|GridsDiffer| MergeError::grids("score"))?;
+        self.value.merge(&other.value).map_err(|GridsDiffer| MergeError::grids("value"))?;
+        self.outcomes.merge(&other.outcomes).map_err(|GridsDiffer| MergeError::grids("label"))?;
+        self.arrivals.merge(&other.arrivals).map_err(|GridsDiffer| MergeError::grids("label"))?;
+        self.traffic.merge(&other.traffic);
+        for (name, measure) in &other.measures {
+            self.measures.entry(Arc::clone(name)).or_default().merge(measure);
+        }
         Ok(())
     }
 
     /// The encoded summary, without its spec.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
+        codec::seal(Kind::Cell, &StoredCellRef::of(self))
     }
 
     /// Decodes a summary that was made by this spec.
@@ -174,7 +197,12 @@ impl CellSummary {
     /// # Errors
     /// [`DecodeError`] if the bytes are damaged, from a newer version, or of another spec.
     pub fn decode(bytes: &[u8], spec: &Arc<SummarySpec>) -> Result<Self, DecodeError> {
-        let _ = bytes;
-        Ok(Self::new(Arc::clone(spec)))
+        codec::open::<StoredCell>(Kind::Cell, bytes)?.attach(spec)
+    }
+}
+
+impl MergeError {
+    pub(crate) fn grids(feature: &str) -> Self {
+        Self::GridsDiffer { feature: feature.into() }
     }
 }

@@ -1,4 +1,38 @@
-//! The envelope of everything that is stored: magic, version, kind, payload, checksum.
+//! The envelope of everything that is stored.
+//!
+//! `DLSM`, format version (u16), kind (u8), payload, CRC-32 of all before; numbers little-endian. The payload is
+//! the serde form in postcard's encoding. Magic, version and the checksum's place stay in every version.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const MAGIC: &[u8; 4] = b"DLSM";
+/// The version that is written, and the newest that is read.
+const VERSION: u16 = 1;
+const HEADER: usize = MAGIC.len() + 2 + 1;
+const CHECKSUM: usize = 4;
+
+/// What is in an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Spec = 1,
+    Cell = 2,
+    Reference = 3,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Spec => "summary spec",
+            Self::Cell => "summary",
+            Self::Reference => "reference",
+        }
+    }
+
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Spec, Self::Cell, Self::Reference].into_iter().find(|&kind| kind as u8 == byte)
+    }
+}
 
 /// Bytes that are not what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,4 +83,52 @@ pub enum DecodeError {
         /// The id of the spec that it was made with.
         found: u64,
     },
+}
+
+impl DecodeError {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::Invalid { detail: detail.into() }
+    }
+}
+
+/// Writes a value into an envelope.
+pub(crate) fn seal(kind: Kind, value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4096);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.push(kind as u8);
+    let mut bytes =
+        postcard::to_extend(value, bytes).expect("plain data of known lengths is written to memory");
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+/// Reads a value from an envelope.
+pub(crate) fn open<T: DeserializeOwned>(expected: Kind, bytes: &[u8]) -> Result<T, DecodeError> {
+    if !bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes) {
+        return Err(DecodeError::NotASummary);
+    }
+    let damaged = DecodeError::Damaged { bytes: bytes.len() };
+    let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM>() else { return Err(damaged) };
+    if content.len() < HEADER || crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+        return Err(damaged);
+    }
+    let (header, payload) = content.split_at(HEADER);
+    let version = u16::from_le_bytes([header[4], header[5]]);
+    if version > VERSION {
+        return Err(DecodeError::Newer { found: version, supported: VERSION });
+    }
+    if version == 0 {
+        return Err(DecodeError::invalid("format version 0 was never written"));
+    }
+    let kind =
+        Kind::of(header[6]).ok_or_else(|| DecodeError::invalid(format!("unknown kind {}", header[6])))?;
+    if kind != expected {
+        return Err(DecodeError::Kind { expected: expected.name(), found: kind.name() });
+    }
+    match postcard::take_from_bytes(payload) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(DecodeError::invalid(format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(DecodeError::invalid(error.to_string())),
+    }
 }

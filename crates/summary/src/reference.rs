@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftline_events::EventTime;
+use serde::{Deserialize, Serialize};
 
-use crate::{CellSummary, DecodeError, SummarySpec};
+use crate::cell::{StoredCell, StoredCellRef};
+use crate::codec::{self, Kind};
+use crate::{CellSummary, DecodeError, SpecParts, SummarySpec};
 
 /// A tag and its value.
 pub type SegmentKey = (Arc<str>, Arc<str>);
@@ -31,7 +34,18 @@ impl Reference {
     /// The encoded reference.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
+        let segments = self.segments.iter().map(|(key, cell)| (key, StoredCellRef::of(cell))).collect();
+        codec::seal(
+            Kind::Reference,
+            &StoredReferenceRef {
+                spec: self.spec.parts(),
+                rows: self.rows,
+                overall: StoredCellRef::of(&self.overall),
+                segments,
+                source: &self.source,
+                created: self.created,
+            },
+        )
     }
 
     /// Decodes a reference.
@@ -39,7 +53,39 @@ impl Reference {
     /// # Errors
     /// [`DecodeError`] if the bytes are damaged or from a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let _ = bytes;
-        Err(DecodeError::NotASummary)
+        let stored: StoredReference = codec::open(Kind::Reference, bytes)?;
+        let spec = SummarySpec::try_from_stored(stored.spec)?;
+        let mut segments = BTreeMap::new();
+        for (key, cell) in stored.segments {
+            segments.insert(key, cell.attach(&spec)?);
+        }
+        Ok(Self {
+            overall: stored.overall.attach(&spec)?,
+            rows: stored.rows,
+            segments,
+            source: stored.source,
+            created: stored.created,
+            spec,
+        })
     }
+}
+
+#[derive(Serialize)]
+struct StoredReferenceRef<'a> {
+    spec: &'a SpecParts,
+    rows: u64,
+    overall: StoredCellRef<'a>,
+    segments: Vec<(&'a SegmentKey, StoredCellRef<'a>)>,
+    source: &'a str,
+    created: EventTime,
+}
+
+#[derive(Deserialize)]
+struct StoredReference {
+    spec: SpecParts,
+    rows: u64,
+    overall: StoredCell,
+    segments: Vec<(SegmentKey, StoredCell)>,
+    source: String,
+    created: EventTime,
 }

@@ -7,7 +7,8 @@ use driftline_events::{FeatureKind, ModelSchema, Task, layout};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{Categories, DecodeError, FoldError, Grid};
+use crate::codec::{self, Kind};
+use crate::{Categories, DecodeError, FoldError, Grid, MergeError};
 
 mod learn;
 
@@ -29,6 +30,16 @@ pub struct FeatureSpec {
     pub kind: FeatureKind,
     /// What they are counted by: by the kind.
     pub reducer: Reducer,
+}
+
+impl Reducer {
+    /// The kind, and the id of the grid or categories.
+    fn id(&self) -> (bool, Option<u64>) {
+        match self {
+            Self::Numeric(grid) => (true, grid.as_ref().map(|grid| grid.id())),
+            Self::Categorical(categories) => (false, categories.as_ref().map(|categories| categories.id())),
+        }
+    }
 }
 
 impl FeatureSpec {
@@ -172,7 +183,7 @@ impl SummarySpec {
     /// The encoded spec.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
+        codec::seal(Kind::Spec, &self.parts)
     }
 
     /// Decodes a spec.
@@ -180,8 +191,46 @@ impl SummarySpec {
     /// # Errors
     /// [`DecodeError`] if the bytes are damaged or from a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Arc<Self>, DecodeError> {
-        let _ = bytes;
-        Err(DecodeError::NotASummary)
+        Self::try_from_stored(codec::open(Kind::Spec, bytes)?)
+    }
+
+    pub(crate) fn try_from_stored(parts: SpecParts) -> Result<Arc<Self>, DecodeError> {
+        let fits = |feature: &FeatureSpec| {
+            matches!(feature.reducer, Reducer::Numeric(_)) == (feature.kind == FeatureKind::Numeric)
+        };
+        match parts.features.iter().find(|feature| !fits(feature)) {
+            Some(feature) => Err(DecodeError::invalid(format!("feature {:?} is of two kinds", feature.name))),
+            None => Ok(Self::new(parts)),
+        }
+    }
+
+    /// Whether summaries of the two can be merged: all is the same, but one may have further features.
+    pub(crate) fn check_mergeable(&self, other: &Self) -> Result<(), MergeError> {
+        if (self.task(), self.positive()) != (other.task(), other.positive()) {
+            return Err(MergeError::TasksDiffer);
+        }
+        for (position, (mine, theirs)) in self.features().iter().zip(other.features()).enumerate() {
+            if mine.name != theirs.name {
+                let (left, right) = (Arc::clone(&mine.name), Arc::clone(&theirs.name));
+                return Err(MergeError::FeaturesDiffer { position, left, right });
+            }
+            if mine.reducer.id() != theirs.reducer.id() {
+                return Err(MergeError::grids(&mine.name));
+            }
+        }
+        let grid = |grid: Option<&Arc<Grid>>| grid.map(|grid| grid.id());
+        let categories = |categories: Option<&Arc<Categories>>| categories.map(|categories| categories.id());
+        let same = [
+            ("score", grid(self.score()) == grid(other.score())),
+            ("value", grid(self.value()) == grid(other.value())),
+            ("prediction", categories(self.prediction()) == categories(other.prediction())),
+            ("label", categories(self.label()) == categories(other.label())),
+            ("label", grid(self.label_value()) == grid(other.label_value())),
+        ];
+        match same.iter().find(|(_, same)| !same) {
+            Some((name, _)) => Err(MergeError::grids(name)),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn columns(&self) -> &[FeatureColumns] {
