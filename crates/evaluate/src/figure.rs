@@ -34,6 +34,8 @@ pub enum Reason {
     NoScores,
     /// All labels are of one class.
     OneClass,
+    /// All predictions are of one class.
+    OnePredictedClass,
     /// The class was never predicted.
     NoPredictedPositives,
     /// The class never occurred.
@@ -68,6 +70,7 @@ impl Reason {
             Self::NoPredictions => "no_predictions",
             Self::NoScores => "no_scores",
             Self::OneClass => "one_class",
+            Self::OnePredictedClass => "one_predicted_class",
             Self::NoPredictedPositives => "no_predicted_positives",
             Self::NoActualPositives => "no_actual_positives",
             Self::NoActualNegatives => "no_actual_negatives",
@@ -201,8 +204,11 @@ impl Interval {
     /// `value` and a normal interval of `1.96 * se`, cut to `[least, most]`; no interval if `se` is not finite.
     #[must_use]
     pub fn normal(value: f64, se: f64, least: f64, most: f64) -> Self {
+        if !se.is_finite() {
+            return Self::bare(value);
+        }
         let half = crate::Z_95 * se;
-        Self::new(value, (value - half).max(least), (value + half).min(most)).finite()
+        Self::new(value, (value - half).max(least), (value + half).min(most))
     }
 
     /// The same with a rigorous bound.

@@ -4,18 +4,26 @@
 //! counts, each with its formula and source; a figure that does not exist is a [`Reason`], never NaN or 0.
 
 mod config;
+mod drift;
+mod drift_report;
+mod evaluation;
+mod feature;
 mod feature_report;
+mod features;
 mod figure;
+mod performance;
 mod performance_report;
 mod reference;
 mod report;
 mod rfc3339;
 mod schema;
+mod traffic;
 
 pub use config::{
     DriftOptions, DriftSpec, DriftSpecError, FeatureDriftOptions, FeatureDriftSpec, PerformanceOptions,
     PerformanceSpec, PerformanceSpecError,
 };
+pub use evaluation::{Evaluation, ReferenceSummary, compare, evaluate};
 pub use feature_report::{
     Chi2Report, FeatureReport, KsReport, PsiReport, QualityReport, Severity, UnseenValue, Verdict,
     WassersteinReport,

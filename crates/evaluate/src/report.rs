@@ -86,6 +86,20 @@ pub struct WindowSpan {
     pub reached_back_seconds: Option<f64>,
 }
 
+impl WindowSpan {
+    /// `[start, end)`, as the window that has this name.
+    #[must_use]
+    pub fn new(name: &str, start: EventTime, end: EventTime) -> Self {
+        Self {
+            name: name.to_owned(),
+            start,
+            end,
+            length_seconds: end.since(start).as_secs_f64(),
+            reached_back_seconds: None,
+        }
+    }
+}
+
 /// What a window was compared with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReferenceReport {
