@@ -1,1 +1,27 @@
-//! stub
+//! The ways out: Prometheus metrics and the read API.
+//!
+//! Both show what `evaluate` has worked out and the service has counted, and calculate no statistics of their own.
+//! The binary gives a [`Snapshot`] for each scrape and implements [`ReadModel`] for the rest.
+//!
+//! Invariants:
+//! - One scrape shows one consistent state; a series exists only while its report is in the snapshot.
+//! - A figure that is absent from a report is absent from the metrics: never 0, NaN or the value before.
+//! - The number of window-statistic series is bounded, and what was cut is counted.
+
+mod config;
+mod histogram;
+mod metrics;
+mod read;
+mod snapshot;
+
+pub use config::{ExposeOptions, ExposeSpec, ExposeSpecError};
+pub use histogram::Histogram;
+pub use metrics::{METRICS, MetricDoc, MetricKind, Metrics, SnapshotSource, metrics_table};
+pub use read::{
+    BoxFuture, CompareQuery, Failure, ModelDetail, ModelOrigin, ModelOverview, Page, Period, ReadError,
+    ReadModel, ReferencePeriod, SegmentFilter, WindowsQuery, read_openapi, read_router,
+};
+pub use snapshot::{
+    ModelSnapshot, PayloadCount, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot,
+    VersionTraffic,
+};

@@ -1,0 +1,137 @@
+//! What one scrape shows.
+
+use std::sync::Arc;
+
+use driftline_evaluate::WindowReport;
+use driftline_events::EventTime;
+
+use crate::Histogram;
+
+/// The state of the service at one moment. Immutable: the next scrape gets another one.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When it was taken: lags and uptime are counted to here.
+    pub time: EventTime,
+    /// The newest report of each window, version and segment of each model. Of several with the same names the one
+    /// that ends last is shown, and of those the highest revision.
+    pub reports: Vec<Arc<WindowReport>>,
+    /// What was counted of each model, in any order.
+    pub models: Vec<ModelSnapshot>,
+    /// What was counted of the service.
+    pub service: ServiceSnapshot,
+}
+
+/// What was counted of one watched model since the start.
+#[derive(Clone, Debug, Default)]
+pub struct ModelSnapshot {
+    /// Its name.
+    pub model: String,
+    /// Its watermark; `None` before its first event.
+    pub watermark: Option<EventTime>,
+    /// When an event of it last arrived.
+    pub last_arrival: Option<EventTime>,
+    /// Predictions that wait for their label, and labels that wait for their prediction.
+    pub pending_labels: u64,
+    /// Panes held.
+    pub panes: u64,
+    /// Bytes of its state, if they are known.
+    pub state_bytes: Option<u64>,
+    /// Rows that the reference has learned so far, and how many it needs; `None` when it is not learning.
+    pub learning: Option<(u64, u64)>,
+    /// The traffic of each of its versions.
+    pub versions: Vec<VersionTraffic>,
+}
+
+/// The traffic of one model version since the start.
+#[derive(Clone, Debug, Default)]
+pub struct VersionTraffic {
+    /// The version; empty when none was sent.
+    pub version: String,
+    /// Requests by status: sums of weights, so that sampled events count for all that they stand for.
+    pub status: Vec<(String, f64)>,
+    /// Latency in seconds, one observation for each row that has one.
+    pub latency: Histogram,
+}
+
+/// What was counted of the service since the start.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceSnapshot {
+    /// The package's version.
+    pub version: String,
+    /// The commit it was built from, if known.
+    pub commit: String,
+    /// When it started.
+    pub started: Option<EventTime>,
+    /// Rows by kind and model.
+    pub rows: Vec<RowCount>,
+    /// Rejected rows by kind, model and reason.
+    pub rejected: Vec<RejectedCount>,
+    /// Payloads that could not be used at all.
+    pub payloads_rejected: Vec<PayloadCount>,
+    /// Ingest requests by kind and status.
+    pub requests: Vec<RequestCount>,
+    /// Bytes of bodies as sent.
+    pub received_bytes: u64,
+    /// Fields of accepted events that were not used.
+    pub ignored_fields: u64,
+    /// Bytes held for requests now, and how many may be.
+    pub in_flight_bytes: (u64, u64),
+    /// Submissions that wait for the pipeline now, and how many may.
+    pub queue: (u64, u64),
+    /// How long each round of evaluation took.
+    pub evaluation: Histogram,
+    /// When the last one ended.
+    pub last_evaluation: Option<EventTime>,
+}
+
+/// Rows of one kind and model.
+#[derive(Clone, Debug, Default)]
+pub struct RowCount {
+    /// `prediction` or `label`.
+    pub event: &'static str,
+    /// Their model.
+    pub model: String,
+    /// Decoded and handed to the pipeline.
+    pub received: u64,
+    /// Taken by it.
+    pub accepted: u64,
+    /// Seen before.
+    pub duplicates: u64,
+    /// Older than the retention.
+    pub too_late: u64,
+}
+
+/// Rejected rows of one kind, model and reason.
+#[derive(Clone, Debug, Default)]
+pub struct RejectedCount {
+    /// `prediction` or `label`.
+    pub event: &'static str,
+    /// Their model; empty if it is not known.
+    pub model: String,
+    /// Why.
+    pub reason: &'static str,
+    /// How many.
+    pub rows: u64,
+}
+
+/// Payloads that could not be used, for one reason.
+#[derive(Clone, Debug, Default)]
+pub struct PayloadCount {
+    /// `prediction` or `label`.
+    pub event: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// How many.
+    pub payloads: u64,
+}
+
+/// Ingest requests with one status.
+#[derive(Clone, Debug, Default)]
+pub struct RequestCount {
+    /// `prediction` or `label`.
+    pub event: &'static str,
+    /// The status they were answered with.
+    pub status: u16,
+    /// How many.
+    pub requests: u64,
+}
