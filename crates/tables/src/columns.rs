@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The table `[models.columns]` of the configuration, as written. Features and segment tags are found under
 /// their own names; everything else under the name given here, or, where none is given, under its own name if
 /// the table has such a column.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnOptions {
     /// Event time: a timestamp, a date, RFC 3339 text, or epoch milliseconds.
