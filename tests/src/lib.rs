@@ -1,1 +1,3 @@
-//! stub
+//! What the system tests share.
+
+pub mod census;
