@@ -21,8 +21,8 @@ use crate::options::{SimulateSpec, Token};
 ///
 /// A batch is tried again while the service is not there, closes the connection, takes longer than 10 seconds, or
 /// answers 429 or 5xx: after the Retry-After that it asks for (at most 30 s), else after 0.1 s and twice as long
-/// each time, up to 5 s. Trying again counts nothing twice, since events carry ids. Proxies of the environment are
-/// not used.
+/// each time, up to 5 s. It gives up when the next attempt would come later than the spec allows. Trying again
+/// counts nothing twice, since events carry ids. Proxies of the environment are not used.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -41,9 +41,9 @@ pub struct Receipt {
     pub accepted: u64,
     /// Rows that it had already.
     pub duplicates: u64,
-    /// Rows that it did not take.
+    /// Rows that it did not take: rejected or too late.
     pub rejected: u64,
-    /// Why it did not take the first of them.
+    /// Why it did not take the first of them, where it says so.
     pub first_rejection: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub enum ClientError {
     #[error("{url} did not take events within {waited:.1?} and {attempts} attempts: {reason}")]
     Unavailable {
         /// Where the batch was sent.
-        url: Url,
+        url: String,
         /// How long it was tried.
         waited: Duration,
         /// How often.
@@ -70,7 +70,7 @@ pub enum ClientError {
     #[error("{url} answered {status}: {detail}")]
     Refused {
         /// Where the batch was sent.
-        url: Url,
+        url: String,
         /// The status.
         status: StatusCode,
         /// What the answer says, cut short.
@@ -80,7 +80,7 @@ pub enum ClientError {
     #[error("{url} answered 200 with something else than counts of rows")]
     Answer {
         /// Where the batch was sent.
-        url: Url,
+        url: String,
         /// What is wrong with it.
         #[source]
         source: serde_json::Error,
@@ -183,10 +183,10 @@ impl Client {
             pause = (pause * 2).min(LONGEST_PAUSE);
             let waited = began.elapsed();
             if waited + wait > self.give_up_after {
-                return Err(ClientError::Unavailable { url, waited, attempts, reason });
+                return Err(ClientError::Unavailable { url: url.to_string(), waited, attempts, reason });
             }
             let message = format!("waiting for {url}: {reason}; trying again in {:.1} s", wait.as_secs_f64());
-            warn!(attempts, "Simulated service is {message}.");
+            warn!(attempts, "The simulated service is {message}.");
             self.handle.update(|progress| {
                 progress.retries += 1;
                 progress.waiting_for = Some(message);
@@ -220,7 +220,7 @@ impl Client {
         if status.is_success() {
             return match serde_json::from_slice(&answer) {
                 Ok(accepted) => Ok(Attempt::Taken(receipt(accepted, rows))),
-                Err(source) => Err(ClientError::Answer { url: url.clone(), source }),
+                Err(source) => Err(ClientError::Answer { url: url.to_string(), source }),
             };
         }
         let detail = || String::from_utf8_lossy(&answer).chars().take(DETAIL_CHARS).collect::<String>();
@@ -234,7 +234,7 @@ impl Client {
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return try_again(format!("it answered {status}"), after);
         }
-        Err(ClientError::Refused { url: url.clone(), status, detail: detail() })
+        Err(ClientError::Refused { url: url.to_string(), status, detail: detail() })
     }
 
     fn encoded(&self, body: Vec<u8>) -> Vec<u8> {
@@ -269,3 +269,6 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests;

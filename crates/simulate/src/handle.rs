@@ -53,7 +53,7 @@ pub struct Sent {
     pub accepted: u64,
     /// Those that it had already.
     pub duplicates: u64,
-    /// Those that it did not take.
+    /// Those that it did not take: rejected or too late.
     pub rejected: u64,
 }
 

@@ -47,7 +47,7 @@ pub struct SimulateOptions {
     pub daily_pattern: bool,
     /// What goes wrong, and when, in wall time since the start; default nothing.
     pub schedule: Schedule,
-    /// How long a request is tried again before the run ends with an error; default 30 s.
+    /// How long a request is tried again before the run ends with an error; default a minute.
     pub give_up_after: Span,
 }
 
@@ -67,7 +67,7 @@ impl Default for SimulateOptions {
             unlabelled_share: 0.05,
             daily_pattern: false,
             schedule: Schedule::default(),
-            give_up_after: Span::from_secs(30),
+            give_up_after: Span::from_mins(1),
         }
     }
 }

@@ -39,7 +39,10 @@ pub enum FitError {
     /// The Hessian cannot be inverted: collinear columns without ridge, or a NaN in the data.
     #[error("columns are collinear, or a value is not finite")]
     Singular,
-    /// Newton's method did not settle, as on separable classes without ridge.
+    /// A hyperplane separates the classes and there is no ridge: coefficients grow without bound.
+    #[error("the classes are separable and there is no ridge")]
+    Separable,
+    /// Newton's method did not settle.
     #[error("no convergence after {steps} steps")]
     NoConvergence {
         /// Steps taken.
@@ -51,14 +54,18 @@ pub enum FitError {
 const STEPS: usize = 50;
 /// A step whose Newton decrement, twice the loss that is left to gain, is below this is the last.
 const DECREMENT: f64 = 1e-16;
+/// Relative rounding error of the objective: next to the minimum a good step may seem to raise it by this much.
+const ROUNDING: f64 = 1e-12;
+/// A penalised loss of (nearly) nothing: every row is foretold with certainty.
+const SEPARABLE_LOSS: f64 = 1e-9;
 
 impl LogisticRegression {
     /// Fits `targets` (true: positive class) to the rows of `inputs` by minimising
     /// `Σ log(1 + exp(-±z)) + ridge / 2 · ‖coefficients‖²`; the intercept is not penalised. It is scikit-learn's
     /// objective with `C = 1 / ridge`.
     ///
-    /// Newton's method (iteratively reweighted least squares), with the step halved while it does not
-    /// lower the objective.
+    /// Newton's method (iteratively reweighted least squares), with the step halved while it raises the
+    /// objective.
     ///
     /// # Errors
     /// [`FitError`] where there is no single finite solution.
@@ -95,6 +102,9 @@ impl LogisticRegression {
             hessian.diag_mut().zip_mut_with(&penalty, |entry, &p| *entry += p);
             let mut step = solve(hessian, &gradient).ok_or(FitError::Singular)?;
             if gradient.dot(&step) < DECREMENT * rows as f64 {
+                if loss < SEPARABLE_LOSS {
+                    return Err(FitError::Separable);
+                }
                 let mut coefficients = (beta + step).to_vec();
                 let intercept = coefficients.pop().expect("the last column is the intercept's");
                 return Ok(Self { intercept, coefficients });
@@ -102,7 +112,7 @@ impl LogisticRegression {
             loop {
                 let next = &beta + &step;
                 let next_loss = objective(&design, &targets, &penalty, &next);
-                if next_loss < loss {
+                if next_loss <= loss * (1.0 + ROUNDING) {
                     (beta, loss) = (next, next_loss);
                     break;
                 }
@@ -162,8 +172,7 @@ fn solve(mut matrix: Array2<f64>, right: &Array1<f64>) -> Option<Array1<f64>> {
             }
         }
         let pivot = matrix[[j, j]];
-        // A NaN must fail here too.
-        if !(pivot > scale * 1e-13) {
+        if pivot.is_nan() || pivot <= scale * 1e-13 {
             return None;
         }
         let root = pivot.sqrt();
@@ -186,3 +195,6 @@ fn solve(mut matrix: Array2<f64>, right: &Array1<f64>) -> Option<Array1<f64>> {
     }
     Some(x)
 }
+
+#[cfg(test)]
+mod tests;

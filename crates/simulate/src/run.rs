@@ -15,8 +15,8 @@ use crate::simulator::Simulator;
 /// How often events are sent, unless there are more than a batch of them.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Sends what the spec's simulation yields, from [`SimulateSpec::start`] of `now` on, until its planned duration is
-/// over or `shutdown` is cancelled. A slow service is followed: nothing is left out, the events come later.
+/// Sends what the spec's simulation yields, from [`SimulateSpec::start`] of `now` on, until its planned duration
+/// is over or `shutdown` is cancelled. A slow service is followed: nothing is left out, the events come later.
 ///
 /// # Errors
 /// [`SimulateError`] if the service refused a batch or did not take it in time.
@@ -88,3 +88,6 @@ async fn send(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,8 +150,8 @@ impl Simulator {
         events
     }
 
-    /// `rows` healthy predictions from before the start, each with an answer and a label, for a reference that need
-    /// not be waited for. They are other customers than those of the traffic, and the same at every call.
+    /// `rows` healthy predictions from before the start, each with an answer and a label, for a reference that
+    /// need not be waited for. They are other customers than those of the traffic, and the same at every call.
     #[must_use]
     pub fn reference_rows(&self, rows: usize) -> Events {
         let mut rng = generator(self.spec.options.seed, REFERENCE_STREAM);
@@ -317,3 +317,6 @@ fn poisson_quantile(uniform: f64, mean: f64) -> f64 {
     }
     count
 }
+
+#[cfg(test)]
+mod tests;
