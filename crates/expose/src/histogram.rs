@@ -66,10 +66,10 @@ mod tests {
     #[test]
     fn merging_adds() {
         let (mut a, mut b) = (Histogram::default(), Histogram::default());
-        a.observe(0.002);
-        b.observe(0.002);
+        a.observe(0.25);
+        b.observe(0.5);
         b.observe(9.0);
         a.merge(&b);
-        assert_eq!((a.count(), a.sum()), (3, 9.004));
+        assert_eq!((a.count(), a.sum()), (3, 9.75));
     }
 }

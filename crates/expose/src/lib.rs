@@ -9,6 +9,8 @@
 //! - The number of window-statistic series is bounded, and what was cut is counted.
 
 mod config;
+#[cfg(test)]
+mod fixture;
 mod histogram;
 mod metrics;
 mod read;

@@ -1,14 +1,27 @@
 //! The metrics: what there is, and how a snapshot is written.
 
+mod budget;
 mod catalogue;
+mod process;
+mod service;
+mod statistic;
+mod writer;
 
+pub(crate) use budget::segment_label;
 pub use catalogue::{METRICS, MetricDoc, MetricKind, metrics_table};
+pub(crate) use statistic::{WINDOW_LABELS, figures_of, parts};
 
 use std::fmt;
 use std::sync::Arc;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::registry::Registry;
+
 use crate::config::ExposeSpec;
 use crate::snapshot::Snapshot;
+use budget::Shown;
+use writer::Writer;
 
 /// Gives the state to show; called once for each scrape, from a thread that may block shortly.
 pub type SnapshotSource = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
@@ -29,8 +42,12 @@ impl Metrics {
     /// One scrape, as OpenMetrics 1.0.0 text with its final `# EOF`.
     #[must_use]
     pub fn text(&self) -> String {
-        let _ = (&self.spec, (self.source)());
-        "# EOF\n".to_owned()
+        let mut registry = Registry::default();
+        let scrape = Scrape { snapshot: (self.source)(), max_series: self.spec.max_series };
+        registry.register_collector(Box::new(scrape));
+        let mut written = String::with_capacity(1 << 16);
+        text::encode(&mut written, &registry).expect("a string takes all that is written");
+        written
     }
 }
 
@@ -39,3 +56,30 @@ impl fmt::Debug for Metrics {
         f.debug_struct("Metrics").field("spec", &self.spec).finish_non_exhaustive()
     }
 }
+
+/// A snapshot in the form that prometheus-client writes. It is made for one scrape: label sets whose report is
+/// gone need no one to remove them.
+#[derive(Debug)]
+struct Scrape {
+    snapshot: Arc<Snapshot>,
+    max_series: usize,
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut writer = Writer::new(&mut encoder);
+        let shown = Shown::of(&self.snapshot.reports);
+        let selection = budget::select(&shown, self.max_series);
+        for (metric, series) in METRICS.iter().zip(&selection.families) {
+            writer.gauges(metric, series.iter().map(|series| (series.labels(), series.value)))?;
+        }
+        writer.gauge("driftline_series", selection.kept as f64)?;
+        writer.gauge("driftline_series_cut", selection.cut as f64)?;
+        writer.gauge("driftline_series_limit", self.max_series as f64)?;
+        service::write(&mut writer, &self.snapshot)?;
+        process::write(&mut writer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

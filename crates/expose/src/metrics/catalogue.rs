@@ -1,6 +1,10 @@
 //! Every metric that there is.
 
+use std::fmt;
+use std::fmt::Write as _;
 use std::sync::LazyLock;
+
+use super::{process, service, statistic};
 
 /// What Prometheus takes a metric for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,17 @@ pub enum MetricKind {
     Info,
 }
 
+impl fmt::Display for MetricKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Info => "info",
+        })
+    }
+}
+
 /// What is to be known of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricDoc {
@@ -29,11 +44,18 @@ pub struct MetricDoc {
     pub help: &'static str,
 }
 
-/// Every metric that a scrape may show, in the order it shows them.
-pub static METRICS: LazyLock<Vec<MetricDoc>> = LazyLock::new(Vec::new);
+/// Every metric that a scrape may show, window statistics first.
+pub static METRICS: LazyLock<Vec<MetricDoc>> =
+    LazyLock::new(|| [statistic::docs(), service::DOCS.to_vec(), process::DOCS.to_vec()].concat());
 
 /// The catalogue as a Markdown table, as the README has it.
 #[must_use]
 pub fn metrics_table() -> String {
-    String::new()
+    let mut table = String::from("| Metric | Type | Labels | What it says |\n|---|---|---|---|\n");
+    for MetricDoc { name, kind, labels, help } in METRICS.iter() {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        writeln!(table, "| `{name}` | {kind} | {} | {help}. |", labels.join(", "))
+            .expect("a string takes all that is written");
+    }
+    table
 }

@@ -1,0 +1,133 @@
+//! Which window statistics are kept when they are more series than the budget has.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use driftline_evaluate::{FeatureReport, WindowReport};
+
+use super::statistic::{COUNT, Figure, Part, figures_of, parts};
+
+/// A report that is shown, with its segment as labels write it.
+#[derive(Debug)]
+pub(crate) struct Shown<'a> {
+    report: &'a WindowReport,
+    segment: String,
+}
+
+/// A series of a window statistic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Series<'a> {
+    shown: &'a Shown<'a>,
+    extra: [&'a str; 2],
+    pub(crate) value: f64,
+}
+
+/// The series to write.
+#[derive(Debug)]
+pub(crate) struct Selection<'a> {
+    /// For each window statistic its series, by position in the catalogue; in a fixed order.
+    pub(crate) families: Vec<Vec<Series<'a>>>,
+    pub(crate) kept: usize,
+    pub(crate) cut: usize,
+}
+
+/// A segment as labels write it: `country=BE`; empty for all rows together.
+pub(crate) fn segment_label(segment: &BTreeMap<String, String>) -> String {
+    let tags: Vec<_> = segment.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
+    tags.join(",")
+}
+
+impl Series<'_> {
+    /// The values of the labels; a metric takes as many as it has labels.
+    pub(crate) fn labels(&self) -> [&str; 6] {
+        let report = self.shown.report;
+        let [first, second] = self.extra;
+        [&report.model, &report.version, &report.window.name, &self.shown.segment, first, second]
+    }
+}
+
+impl<'a> Shown<'a> {
+    /// The reports to show, in a fixed order: one for each set of labels, or a scrape would hold a series twice.
+    pub(crate) fn of(reports: &'a [Arc<WindowReport>]) -> Vec<Self> {
+        let mut newest: BTreeMap<_, &'a WindowReport> = BTreeMap::new();
+        for report in reports {
+            let segment: Vec<_> =
+                report.segment.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
+            // The whole comes before its segments.
+            let key = (&report.model, &report.window.name, &report.version, segment.join(","));
+            let shown = newest.entry(key).or_insert(report);
+            if (shown.window.end, shown.revision) < (report.window.end, report.revision) {
+                *shown = report;
+            }
+        }
+        newest.into_iter().map(|((.., segment), report)| Self { report, segment }).collect()
+    }
+}
+
+/// What is kept first, from least to greatest.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Segments go before anything of the whole.
+    is_segment: bool,
+    /// Figures of the window, outputs, measures; then features; then classes, of which there may be thousands.
+    class: u8,
+    /// Drifted features stay longest, and of those, and of the others, the ones with the greatest PSI.
+    psi: Reverse<(bool, u64)>,
+}
+
+impl Rank {
+    fn of(shown: &Shown<'_>, part: Part<'_>) -> Self {
+        let (class, psi) = match part {
+            Part::Window => (0, (false, 0)),
+            Part::Output(_, output) => (1, drift(output)),
+            Part::Measure(..) => (2, (false, 0)),
+            Part::Feature(feature) => (3, drift(feature)),
+            Part::Class(..) => (4, (false, 0)),
+        };
+        Self { is_segment: !shown.segment.is_empty(), class, psi: Reverse(psi) }
+    }
+}
+
+/// Whether it drifted, and by how much. PSI is never negative, and such floats are ordered as their bits are.
+fn drift(feature: &FeatureReport) -> (bool, u64) {
+    let psi = feature.psi.excess.value().or_else(|| feature.psi.value.value()).unwrap_or(0.0);
+    (feature.drifted, psi.max(0.0).to_bits())
+}
+
+/// Chooses at most `max` series. Parts of reports are kept or cut as wholes, in the order of their [`Rank`], and in
+/// the reports' order where ranks are equal; the first part that does not fit and all after it are cut.
+pub(crate) fn select<'a>(shown: &'a [Shown<'a>], max: usize) -> Selection<'a> {
+    let mut figures: Vec<(&Shown<'a>, Figure<'a>)> = Vec::new();
+    let mut ranked = Vec::new();
+    for shown in shown {
+        for part in parts(shown.report) {
+            let first = figures.len();
+            figures_of(shown.report, part, &mut |figure| figures.push((shown, figure)));
+            ranked.push((Rank::of(shown, part), first..figures.len()));
+        }
+    }
+    let total = figures.len();
+    if total > max {
+        // Stable: equal ranks stay in the reports' order.
+        ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut room = max;
+        let fitting = ranked.iter().take_while(|(_, range)| {
+            let fits = range.len() <= room;
+            room = room.saturating_sub(range.len());
+            fits
+        });
+        let fitting = fitting.count();
+        ranked.truncate(fitting);
+        ranked.sort_by_key(|(_, range)| range.start);
+    }
+    let mut families: Vec<Vec<Series<'a>>> = vec![Vec::new(); COUNT];
+    let mut kept = 0;
+    for (_, range) in ranked {
+        kept += range.len();
+        for &(shown, Figure { metric, extra, value }) in &figures[range] {
+            families[metric].push(Series { shown, extra, value });
+        }
+    }
+    Selection { families, kept, cut: total - kept }
+}
