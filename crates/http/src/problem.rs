@@ -1,5 +1,6 @@
 //! The one form of error that the API answers.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -7,7 +8,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::RequestId;
 
@@ -28,13 +30,18 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 ///     .with("limit_bytes", 1_048_576);
 /// assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);
 /// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Problem(Box<Members>);
+
+/// Boxed, since problems are errors: a `Result` should not be larger than what it is when all is well.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(example = json!({
     "type": "urn:problem-type:driftline:bad_parameter", "title": "A parameter cannot be used.", "status": 400,
     "detail": "parameter `limit` is \"many\"; accepted: a whole number from 1 to 1000",
     "instance": "7f4c1d2a90b3e655-1f", "parameter": "limit"
 }))]
-pub struct Problem {
+struct Members {
     /// A URI that identifies the kind of problem: `urn:problem-type:driftline:` and a stable name.
     #[serde(rename = "type")]
     kind: String,
@@ -59,11 +66,24 @@ pub struct Problem {
     headers: HeaderMap,
 }
 
+/// The schema of [`Members`], under the public name.
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Members::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Problem")
+    }
+}
+
 impl Problem {
     /// A problem of the kind `name` (snake case, stable), which `title` says in a sentence.
     #[must_use]
     pub fn new(status: StatusCode, name: &str, title: &str) -> Self {
-        Self {
+        Self(Box::new(Members {
             kind: format!("urn:problem-type:driftline:{name}"),
             title: title.to_owned(),
             status,
@@ -71,7 +91,7 @@ impl Problem {
             instance: None,
             extra: Map::new(),
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// 400: a path, query or header parameter that cannot be used.
@@ -127,7 +147,7 @@ impl Problem {
     /// Says what is wrong with this request.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = detail.into();
+        self.0.detail = detail.into();
         self
     }
 
@@ -141,25 +161,25 @@ impl Problem {
             !["type", "title", "status", "detail", "instance"].contains(&name),
             "{name} has its own field"
         );
-        self.extra.insert(name.to_owned(), value.into());
+        self.0.extra.insert(name.to_owned(), value.into());
         self
     }
 
     /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     /// The HTTP status.
     #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
+    pub fn status(&self) -> StatusCode {
+        self.0.status
     }
 
     pub(crate) fn in_request(mut self, id: &RequestId) -> Self {
-        self.instance = Some(id.as_str().to_owned());
+        self.0.instance = Some(id.as_str().to_owned());
         self
     }
 }
@@ -185,9 +205,9 @@ impl IntoResponse for Problem {
     /// request's id.
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).expect("a problem has only text, numbers and JSON values");
-        let headers = self.headers.clone();
+        let headers = self.0.headers.clone();
         let mut response =
-            (self.status, headers, [(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON))], body)
+            (self.0.status, headers, [(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON))], body)
                 .into_response();
         response.extensions_mut().insert(self);
         response
@@ -219,20 +239,20 @@ mod tests {
     #[test]
     fn long_values_are_cut_between_characters() {
         let problem = Problem::bad_parameter("window", &"é".repeat(5_000), "a window's name");
-        assert!(problem.detail.len() < 600, "{}", problem.detail.len());
-        assert!(problem.detail.contains('…'));
+        assert!(problem.0.detail.len() < 600, "{}", problem.0.detail.len());
+        assert!(problem.0.detail.contains('…'));
     }
 
     #[test]
     fn a_bare_status_gets_a_name() {
-        let kind = |status| Problem::of_status(status).kind;
+        let kind = |status| Problem::of_status(status).0.kind;
         assert_eq!(kind(StatusCode::METHOD_NOT_ALLOWED), "urn:problem-type:driftline:method_not_allowed");
         assert_eq!(kind(StatusCode::IM_A_TEAPOT), "urn:problem-type:driftline:im_a_teapot");
     }
 
     #[test]
     fn its_schema_is_an_object_that_may_have_more_members() {
-        let schema = serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).unwrap();
+        let schema = serde_json::to_value(Problem::schema()).unwrap();
         let text = schema.to_string();
         assert!(text.contains("\"type\"") && text.contains("additionalProperties"), "{text}");
         assert!(!text.contains("headers"), "{text}");
