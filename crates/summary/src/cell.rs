@@ -206,3 +206,6 @@ impl MergeError {
         Self::GridsDiffer { feature: feature.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

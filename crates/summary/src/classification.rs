@@ -69,9 +69,12 @@ impl Classification {
     pub(crate) fn add(&mut self, outcome: &Outcome, actual: &Arc<str>) {
         let weight = outcome.weight;
         if let Some(predicted) = &outcome.predicted.label {
-            self.widen(&[Arc::clone(actual), Arc::clone(predicted)]);
-            let cell = self.position(actual) * self.classes.len() + self.position(predicted);
-            self.weights[cell] += weight;
+            // A row without weight makes no class known, as none without rows stays known.
+            if weight > 0.0 {
+                self.widen(&[actual, predicted]);
+                let cell = self.position(actual) * self.classes.len() + self.position(predicted);
+                self.weights[cell] += weight;
+            }
             self.graded.add(weight);
             if actual == predicted {
                 self.correct += weight;
@@ -91,9 +94,11 @@ impl Classification {
     pub(crate) fn retract(&mut self, outcome: &Outcome, actual: &Arc<str>) {
         let weight = outcome.weight;
         if let Some(predicted) = &outcome.predicted.label {
-            self.widen(&[Arc::clone(actual), Arc::clone(predicted)]);
-            let cell = self.position(actual) * self.classes.len() + self.position(predicted);
-            self.weights[cell] = less(self.weights[cell], weight);
+            if weight > 0.0 {
+                self.widen(&[actual, predicted]);
+                let cell = self.position(actual) * self.classes.len() + self.position(predicted);
+                self.weights[cell] = less(self.weights[cell], weight);
+            }
             self.graded.retract(weight);
             if actual == predicted {
                 self.correct = less(self.correct, weight);
@@ -117,7 +122,7 @@ impl Classification {
 
     /// Adds another's rows.
     pub fn merge(&mut self, other: &Self) {
-        self.widen(&other.classes);
+        self.widen(&other.classes.iter().collect::<Vec<_>>());
         let positions: Vec<usize> = other.classes.iter().map(|class| self.position(class)).collect();
         for (actual, &row) in positions.iter().enumerate() {
             for (predicted, &column) in positions.iter().enumerate() {
@@ -193,12 +198,12 @@ impl Classification {
     }
 
     /// Makes a place for each of these classes.
-    fn widen(&mut self, classes: &[Arc<str>]) {
-        let known = |class: &Arc<str>| self.classes.get(self.find(class)).is_some();
+    fn widen(&mut self, classes: &[&Arc<str>]) {
+        let known = |class: &&Arc<str>| self.classes.get(self.find(class)).is_some();
         if classes.iter().all(known) {
             return;
         }
-        let mut names: Vec<Arc<str>> = self.classes.iter().chain(classes).cloned().collect();
+        let mut names: Vec<Arc<str>> = self.classes.iter().chain(classes.iter().copied()).cloned().collect();
         names.sort_unstable();
         names.dedup();
         let before = names.len();
@@ -279,3 +284,6 @@ fn less(before: f64, weight: f64) -> f64 {
     let after = before - weight;
     if after <= 1e-9 * weight { 0.0 } else { after }
 }
+
+#[cfg(test)]
+mod tests;

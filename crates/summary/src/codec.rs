@@ -132,3 +132,51 @@ pub(crate) fn open<T: DeserializeOwned>(expected: Kind, bytes: &[u8]) -> Result<
         Err(error) => Err(DecodeError::invalid(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(kind: Kind, version: u16) -> Vec<u8> {
+        let mut bytes = seal(kind, &(7_u32, "x"));
+        bytes[4..6].copy_from_slice(&version.to_le_bytes());
+        let end = bytes.len() - CHECKSUM;
+        let checksum = crc32fast::hash(&bytes[..end]);
+        bytes[end..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    fn opened(bytes: &[u8]) -> Result<(u32, String), DecodeError> {
+        open(Kind::Cell, bytes)
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_found() {
+        let bytes = sealed(Kind::Cell, 1);
+        assert_eq!(opened(&bytes), Ok((7, "x".to_owned())));
+        for end in 0..bytes.len() {
+            assert_eq!(opened(&bytes[..end]), Err(DecodeError::Damaged { bytes: end }));
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let error = opened(&flipped).unwrap_err();
+            let expected =
+                if bit < 32 { DecodeError::NotASummary } else { DecodeError::Damaged { bytes: bytes.len() } };
+            assert_eq!(error, expected, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let text = |bytes: &[u8]| opened(bytes).unwrap_err().to_string();
+        assert_eq!(opened(&sealed(Kind::Cell, 2)), Err(DecodeError::Newer { found: 2, supported: 1 }));
+        assert!(text(&sealed(Kind::Cell, 2)).ends_with("upgrade Driftline to read it"));
+        assert_eq!(
+            text(&sealed(Kind::Spec, 1)),
+            "this is a summary spec, not a summary: give the file that was written as one"
+        );
+        assert_eq!(text(b"PAR1"), "this is no Driftline summary: it does not begin with \"DLSM\"");
+        assert!(text(b"").ends_with("restore a copy or make it anew"));
+    }
+}

@@ -277,3 +277,6 @@ impl From<Grid> for Vec<f64> {
         grid.cuts
     }
 }
+
+#[cfg(test)]
+mod tests;

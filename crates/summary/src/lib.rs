@@ -9,6 +9,8 @@
 //!
 //! Pure: no clock, file, socket, environment or log.
 
+#[cfg(test)]
+mod alike;
 mod categorical;
 mod categories;
 mod cell;

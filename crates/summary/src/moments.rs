@@ -220,3 +220,71 @@ impl Extremes {
         self.max.is_finite().then_some(self.max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: Option<f64>, b: f64) {
+        assert!(a.is_some_and(|a| (a - b).abs() <= 1e-12 * b.abs()), "{a:?} is not {b}");
+    }
+
+    #[test]
+    fn moments_are_those_of_numpy() {
+        let values = [1.5, 2.5, -3.0, 1e3, 0.25];
+        let plain = Moments::of(&values, None);
+        // numpy 2.0.2: x.mean(), x.var(), x.var(ddof=1).
+        close(plain.mean(), 200.25);
+        close(plain.population_variance(), 159903.45);
+        close(plain.sample_variance(), 199879.3125);
+        let weighted = Moments::of(&values, Some(&[1.0, 2.0, 0.5, 4.0, 1.25]));
+        // numpy 2.0.2: np.average(x, weights=w), np.cov(x, aweights=w, ddof=0), np.cov(x, aweights=w, ddof=1).
+        close(weighted.mean(), 457.75);
+        close(weighted.population_variance(), 247610.00357142856);
+        close(weighted.sample_variance(), 352700.2957848837);
+    }
+
+    #[test]
+    fn a_great_offset_does_not_eat_the_variance() {
+        let values: Vec<f64> = (0..10_000).map(|i| 1e9 + f64::from(i % 2)).collect();
+        let mut halves = Moments::of(&values[..5000], None);
+        halves.merge(&Moments::of(&values[5000..], None));
+        close(halves.population_variance(), 0.25);
+        let mut single = Moments::default();
+        values.iter().for_each(|&value| single.add(value, 1.0));
+        assert!((single.population_variance().unwrap() - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn nothing_and_one_value_have_no_variance_to_estimate() {
+        let mut moments = Moments::default();
+        assert_eq!(
+            (moments.mean(), moments.population_variance(), moments.sample_variance()),
+            (None, None, None)
+        );
+        moments.add(3.0, 0.0);
+        assert_eq!((moments.mean(), moments.tally.rows), (None, 1));
+        moments.add(3.0, 10.0);
+        assert_eq!((moments.mean(), moments.population_variance()), (Some(3.0), Some(0.0)));
+        assert_eq!((moments.sample_variance(), moments.standard_error()), (None, None));
+    }
+
+    #[test]
+    fn beyond_the_number_range_there_is_no_figure() {
+        let moments = Moments::of(&[f64::MAX, f64::MIN, 1.0], None);
+        assert_eq!(moments.population_variance(), None);
+    }
+
+    #[test]
+    fn both_zeros_are_zero() {
+        for values in [[0.0, -0.0], [-0.0, 0.0]] {
+            let mut extremes = Extremes::default();
+            values.iter().for_each(|&value| extremes.add(value));
+            let signs = [extremes.min(), extremes.max()].map(|zero| zero.unwrap().is_sign_negative());
+            assert_eq!(signs, [false, false]);
+        }
+        assert_eq!((Extremes::default().min(), Extremes::default().max()), (None, None));
+        let values: Vec<f64> = (0..19).map(|i| f64::from(i * 7 % 19) - 9.0).collect();
+        assert_eq!((Extremes::of(&values).min(), Extremes::of(&values).max()), (Some(-9.0), Some(9.0)));
+    }
+}

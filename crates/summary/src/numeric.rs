@@ -240,3 +240,6 @@ impl NumericSummary {
         Some((0..grid.cells()).map(bin_of).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

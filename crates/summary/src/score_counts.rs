@@ -235,3 +235,6 @@ fn calibration_row(score: f64, positive: bool, weight: f64) -> CalibrationBin {
     let tally = Tally { rows: 1, weight, weight_sq: weight * weight };
     CalibrationBin { tally, score_sum: score * weight, positive: if positive { weight } else { 0.0 } }
 }
+
+#[cfg(test)]
+mod tests;

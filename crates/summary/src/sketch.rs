@@ -143,3 +143,81 @@ fn middle(bucket: usize) -> f64 {
     let index = bucket as i32 - LAST_INDEX;
     2.0 * (f64::from(index) * LN_GAMMA).exp() / (GAMMA + 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_value() -> impl Strategy<Value = f64> {
+        prop_oneof![1 => Just(0.0), 4 => (-15.0..15.0).prop_map(|power: f64| 10_f64.powf(power)), 4 => 0.5..2.0]
+    }
+
+    fn sketch_of(values: &[f64]) -> DdSketch {
+        let mut sketch = DdSketch::default();
+        values.iter().for_each(|&value| sketch.add(value, 1.0));
+        sketch
+    }
+
+    proptest! {
+        #[test]
+        fn a_quantile_is_within_one_percent(values in vec(any_value(), 1..200), k in 0_usize..=20) {
+            let mut sorted = values.clone();
+            sorted.sort_by(f64::total_cmp);
+            // Twentieths of the weight times 20, so that no rounding moves the rank.
+            let exact = sorted[(k * values.len()).div_ceil(20).max(1) - 1];
+            let next = sorted[((k * values.len()) / 20).min(values.len() - 1)];
+            let got = sketch_of(&values).quantile(k as f64 / 20.0).unwrap();
+            let near = |exact: f64| (got - exact).abs() <= exact * (RELATIVE_ERROR + 1e-9);
+            prop_assert!(near(exact) || near(next), "{got} {exact}");
+        }
+
+        #[test]
+        fn merging_in_any_order_is_one_pass_and_can_be_undone(
+            a in vec(any_value(), 0..50), b in vec(any_value(), 0..50)
+        ) {
+            let (left, right, both) = (sketch_of(&a), sketch_of(&b), sketch_of(&[&a[..], &b].concat()));
+            let (mut sum, mut turned) = (left.clone(), right.clone());
+            sum.merge(&right);
+            turned.merge(&left);
+            prop_assert_eq!(&sum.buckets, &both.buckets);
+            prop_assert_eq!((sum.zero, sum.tally), (both.zero, both.tally));
+            prop_assert_eq!(&sum.buckets, &turned.buckets);
+            sum.subtract(&right);
+            prop_assert_eq!(&sum.buckets, &left.buckets);
+            prop_assert_eq!((sum.zero, sum.tally), (left.zero, left.tally));
+            for &value in &b {
+                turned.retract(value, 1.0);
+            }
+            prop_assert_eq!(&turned.buckets, &left.buckets);
+            prop_assert_eq!((turned.zero, turned.tally), (left.zero, left.tally));
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_counted_at_the_ends() {
+        let sketch = sketch_of(&[-1.0, 1e-30, 1e30]);
+        assert_eq!((sketch.tally.rows, sketch.zero), (3, 2.0));
+        assert!((sketch.quantile(1.0).unwrap() / 1e18 - 1.0).abs() < 0.03, "{sketch:?}");
+        assert_eq!(sketch.quantile(0.5), Some(0.0));
+    }
+
+    #[test]
+    fn nothing_has_no_quantile() {
+        let empty = DdSketch::default();
+        assert_eq!((empty.quantile(0.5), empty.mean(), empty.sum()), (None, None, 0.0));
+    }
+
+    #[test]
+    fn weights_count() {
+        let mut sketch = DdSketch::default();
+        sketch.add(1.0, 9.0);
+        sketch.add(100.0, 1.0);
+        assert!((sketch.quantile(0.9).unwrap() - 1.0).abs() < 0.01);
+        assert!((sketch.quantile(0.91).unwrap() - 100.0).abs() < 1.0);
+        assert_eq!(sketch.weight_at_most(2.0), 9.0);
+        assert_eq!(sketch.mean(), Some(10.9));
+    }
+}
