@@ -200,3 +200,73 @@ impl UnseenNames {
 fn clipped(value: &str) -> &str {
     &value[..value.floor_char_boundary(MAX_NAME_BYTES)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MAX_CATEGORIES;
+
+    fn categories(names: impl Iterator<Item = (String, f64)>) -> Option<Arc<Categories>> {
+        Some(Arc::new(Categories::from_weights(names)))
+    }
+
+    #[test]
+    fn the_heaviest_are_kept_the_rest_is_other_and_only_strangers_are_unseen() {
+        // Rising weight by name, two of equal weight at the top.
+        let names = (0..1500).map(|i| (format!("n{i:04}"), f64::from(i.min(1498))));
+        let mut summary = CategoricalSummary::new(categories(names));
+        let kept = summary.categories().unwrap().kept();
+        assert_eq!(
+            (kept.len(), &*kept[0], &*kept[1], &*kept[999]),
+            (MAX_CATEGORIES, "n1498", "n1499", "n0500")
+        );
+        for (value, weight) in [("n1499", 1.0), ("n0499", 2.0), ("n0000", 2.0), ("n1500", 4.0), ("", 8.0)] {
+            summary.add(value, weight);
+        }
+        assert_eq!((summary.counts().get(1), summary.counts().total()), (1.0, 1.0));
+        assert_eq!((summary.other.weight, summary.unseen.weight, summary.present.rows), (4.0, 12.0, 5));
+        assert_eq!(summary.top_unseen(1), [(Arc::from(""), 8.0)]);
+    }
+
+    #[test]
+    fn many_unseen_values_are_listed_alike_in_any_order_with_exact_weights() {
+        let new = || CategoricalSummary::new(categories([("known".to_owned(), 1.0)].into_iter()));
+        let (mut forward, mut backward, mut even, mut odd) = (new(), new(), new(), new());
+        let name = |i: usize| format!("u{}", i % 700);
+        for i in 0..2000 {
+            forward.add(&name(i), 1.0);
+            backward.add(&name(1999 - i), 1.0);
+            if i % 2 == 0 { even.add(&name(i), 1.0) } else { odd.add(&name(i), 1.0) }
+        }
+        even.merge(&odd).unwrap();
+        assert_eq!(forward, backward);
+        assert_eq!(forward, even);
+        let listed = forward.top_unseen(usize::MAX);
+        assert_eq!((listed.len(), forward.unseen.rows), (MAX_UNSEEN, 2000));
+        // 2,000 is twice 700 and 600 more.
+        for (name, weight) in listed {
+            let number: usize = name[1..].parse().unwrap();
+            assert_eq!(weight, if number < 600 { 3.0 } else { 2.0 }, "{name}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let mut summary = CategoricalSummary::new(categories(std::iter::empty()));
+        let long = "é".repeat(1000) + "!";
+        summary.add(&format!("x{long}"), 1.0);
+        let (name, _) = &summary.top_unseen(1)[0];
+        assert_eq!((name.len(), name.chars().count()), (127, 64));
+        summary.retract(&format!("x{long}"), 1.0);
+        assert_eq!(summary, CategoricalSummary::new(categories(std::iter::empty())));
+    }
+
+    #[test]
+    fn without_categories_rows_are_only_tallied() {
+        let mut summary = CategoricalSummary::new(None);
+        summary.add("x", 2.0);
+        assert_eq!((summary.present.weight, summary.unseen.rows, summary.counts().len()), (2.0, 0, 0));
+        let other = CategoricalSummary::new(categories([("x".to_owned(), 1.0)].into_iter()));
+        assert_eq!(summary.merge(&other), Err(GridsDiffer));
+    }
+}

@@ -254,3 +254,75 @@ impl<'de> Deserialize<'de> for Cells {
         Ok(cells)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cells_of(adds: &[(usize, u32)]) -> Cells {
+        let mut cells = Cells::new(80);
+        adds.iter().for_each(|&(cell, quarters)| cells.add(cell, f64::from(quarters) / 4.0));
+        cells
+    }
+
+    fn adds() -> impl Strategy<Value = Vec<(usize, u32)>> {
+        // Up to 25 cells of 80: both sides of the change of form.
+        vec((0_usize..80, 0_u32..12), 0..25)
+    }
+
+    proptest! {
+        #[test]
+        fn form_makes_no_difference(a in adds(), b in adds()) {
+            let (left, right) = (cells_of(&a), cells_of(&b));
+            let both = cells_of(&[&a[..], &b].concat());
+            let mut dense = [left.clone(), right.clone()];
+            dense.iter_mut().for_each(|cells| { cells.dense_mut(); });
+            for mine in [&left, &dense[0]] {
+                for theirs in [&right, &dense[1]] {
+                    let mut sum = mine.clone();
+                    sum.merge(theirs);
+                    prop_assert_eq!(&sum, &both);
+                    prop_assert_eq!(sum.to_dense(), both.to_dense());
+                    sum.subtract(theirs);
+                    prop_assert_eq!(&sum, &left);
+                }
+            }
+            for cell in 0..81 {
+                prop_assert_eq!(both.get(cell), both.to_dense().get(cell).copied().unwrap_or(0.0));
+            }
+        }
+
+        #[test]
+        fn storing_keeps_the_weights(a in adds()) {
+            let cells = cells_of(&a);
+            let stored = postcard::to_stdvec(&cells).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Cells>(&stored).unwrap(), cells);
+        }
+    }
+
+    #[test]
+    fn the_dense_form_is_taken_above_one_in_eight() {
+        let of = |occupied: usize| cells_of(&(0..occupied).map(|cell| (cell, 4)).collect::<Vec<_>>());
+        assert!(!of(10).is_dense());
+        assert!(of(11).is_dense());
+    }
+
+    #[test]
+    fn a_stored_cell_beyond_the_last_or_without_weight_is_refused() {
+        for (gap, weight) in [(2_u32, 1.0), (0, 0.0), (0, f64::NAN), (0, -1.0)] {
+            let stored = postcard::to_stdvec(&(2_u32, vec![(gap, pack(weight))])).unwrap();
+            assert!(postcard::from_bytes::<Cells>(&stored).is_err(), "{gap} {weight}");
+        }
+    }
+
+    #[test]
+    fn what_rounding_leaves_is_nothing() {
+        let mut cells = Cells::new(1);
+        (0..10).for_each(|_| cells.add(0, 0.1));
+        (0..10).for_each(|_| cells.retract(0, 0.1));
+        assert!(cells.is_empty(), "{cells:?}");
+    }
+}

@@ -78,7 +78,8 @@ impl Grid {
         for position in 0..cuts.len() {
             let value = cuts[position] + 0.0;
             cuts[position] = value;
-            if !value.is_finite() && !(position == last && position > 0 && value == f64::INFINITY) {
+            let endless = value == f64::INFINITY && position == last && position > 0;
+            if !(value.is_finite() || endless) {
                 return Err(GridError::NotFinite { position, value });
             }
             if position > 0 && cuts[position - 1] >= value {

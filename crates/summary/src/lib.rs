@@ -45,7 +45,7 @@ pub use grid::{GRID_QUANTILES, Grid, GridError};
 pub use measure::Measure;
 pub use moments::{Extremes, Moments};
 pub use numeric::{GridsDiffer, NumericSummary};
-pub use outcome::{Actual, Outcome, Predicted};
+pub use outcome::{Actual, ClassScores, Outcome, Predicted};
 pub use outcomes::{Outcomes, Performance};
 pub use reference::{Reference, SegmentKey};
 pub use regression::Regression;

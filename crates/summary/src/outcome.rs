@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// Classes and their probabilities.
+pub type ClassScores = Arc<[(Arc<str>, f64)]>;
+
 /// What was predicted, as far as it was sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predicted {
@@ -12,7 +15,7 @@ pub struct Predicted {
     /// The number.
     pub value: Option<f64>,
     /// A probability for each class, each class once.
-    pub scores: Option<Arc<[(Arc<str>, f64)]>>,
+    pub scores: Option<ClassScores>,
 }
 
 /// What really happened.

@@ -9,7 +9,6 @@ use crate::{
 
 /// Performance by what the model predicts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "one per pane, and each of its parts is about as large")]
 pub enum Performance {
     /// Of a binary or multiclass model.
     Classification(Classification),
