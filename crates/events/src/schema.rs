@@ -123,7 +123,7 @@ impl ModelSchema {
         let mut kept = Vec::with_capacity(features.len());
         for feature in features {
             if !positions.contains_key(&feature.name) {
-                positions.insert(feature.name.clone(), kept.len());
+                positions.insert(Arc::clone(&feature.name), kept.len());
                 kept.push(feature);
             }
         }

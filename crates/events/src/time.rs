@@ -20,9 +20,10 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct EventTime(i64);
 
-/// The instants that RFC 3339 can write: years 0000 to 9999.
+/// The instants that RFC 3339 can write: from year 0000 on, and up to 9999-12-30T22:00:00Z, which is still
+/// year 9999 in every time zone and the last whole second that jiff has.
 const EARLIEST_MILLIS: i64 = -62_167_219_200_000;
-const LATEST_MILLIS: i64 = 253_402_300_799_999;
+const LATEST_MILLIS: i64 = 253_402_207_200_000;
 
 impl EventTime {
     /// The earliest instant that RFC 3339 can write.
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_instant_can_be_shown() {
-        assert_eq!(EventTime::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(EventTime::from_millis(i64::MAX).to_string(), "9999-12-30T22:00:00Z");
         assert_eq!(EventTime::from_millis(i64::MIN).to_string(), "0000-01-01T00:00:00Z");
     }
 }
