@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::record_batch::RecordBatch;
 
 use crate::{Carrier, EventTime, Limits, ModelRegistry, ModelSchema, PayloadError};
+use crate::{flat, json};
 
 /// What the decoder needs to know besides the bytes.
 #[derive(Clone, Copy)]
@@ -37,9 +38,9 @@ impl std::fmt::Debug for DecodeContext<'_> {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Decoded {
-    /// One batch for each model, in the order the models first appear; none is empty.
+    /// One batch for each model; none is empty.
     pub batches: Vec<ModelBatch>,
-    /// The first [`Limits::rejected_details`] rejected rows, by position.
+    /// At most [`Limits::rejected_details`] of the rejected rows, by position.
     pub rejected: Vec<RejectedRow>,
     /// How many rows were rejected.
     pub rejected_total: u64,
@@ -87,8 +88,11 @@ pub fn decode_predictions(
     carrier: Carrier,
     context: &DecodeContext<'_>,
 ) -> Result<Decoded, PayloadError> {
-    let _ = (payload, carrier, context);
-    Ok(Decoded::default())
+    check_length(payload, context)?;
+    match carrier {
+        Carrier::Json => json::decode_predictions(payload, context),
+        Carrier::ArrowStream => flat::decode_predictions(payload, context),
+    }
 }
 
 /// Reads label events.
@@ -100,8 +104,11 @@ pub fn decode_labels(
     carrier: Carrier,
     context: &DecodeContext<'_>,
 ) -> Result<Decoded, PayloadError> {
-    let _ = (payload, carrier, context);
-    Ok(Decoded::default())
+    check_length(payload, context)?;
+    match carrier {
+        Carrier::Json => json::decode_labels(payload, context),
+        Carrier::ArrowStream => flat::decode_labels(payload, context),
+    }
 }
 
 /// Reads prediction events from a table with the flat columns of an Arrow payload (`feature.age`, …).
@@ -112,8 +119,7 @@ pub fn predictions_from_arrow(
     table: &RecordBatch,
     context: &DecodeContext<'_>,
 ) -> Result<Decoded, PayloadError> {
-    let _ = (table, context);
-    Ok(Decoded::default())
+    flat::table_of_predictions(table, context)
 }
 
 /// Reads label events from a table with the flat columns of an Arrow payload.
@@ -121,6 +127,20 @@ pub fn predictions_from_arrow(
 /// # Errors
 /// [`PayloadError`] if a column cannot hold what its name says, or the table is over the limits.
 pub fn labels_from_arrow(table: &RecordBatch, context: &DecodeContext<'_>) -> Result<Decoded, PayloadError> {
-    let _ = (table, context);
-    Ok(Decoded::default())
+    flat::table_of_labels(table, context)
 }
+
+/// Payloads come here decompressed; this guards callers that did not use [`crate::decompress`].
+fn check_length(payload: &[u8], context: &DecodeContext<'_>) -> Result<(), PayloadError> {
+    let limit = context.limits.decompressed_bytes;
+    if payload.len() > limit { Err(PayloadError::DecompressedTooLarge { limit }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod mutation_tests;
+#[cfg(test)]
+mod table_tests;
+#[cfg(test)]
+mod tests;

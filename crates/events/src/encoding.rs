@@ -91,4 +91,4 @@ fn read_all(decoder: impl Read, compressed_bytes: usize, limits: &Limits) -> Res
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

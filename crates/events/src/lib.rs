@@ -2,15 +2,26 @@
 //!
 //! Pure: no clock, file, socket, environment or log. Time of arrival comes in as an argument.
 
+mod column;
 mod decode;
 mod encoding;
+mod event;
+mod flat;
+mod infer;
+mod json;
 mod json_schema;
 mod label;
+mod label_batch;
+mod label_sink;
 pub mod layout;
 mod limits;
 mod payload;
 mod prediction;
+mod prediction_batch;
+mod prediction_sink;
 mod registry;
+mod reject;
+mod scalar;
 mod schema;
 mod span;
 mod time;
@@ -26,6 +37,7 @@ pub use limits::Limits;
 pub use payload::{Carrier, PayloadError};
 pub use prediction::{Answer, Class, FeatureValue, Prediction, Status, Timestamp, Variant};
 pub use registry::{ModelRegistry, RegisterError};
+pub use reject::REJECT_REASONS;
 pub use schema::{Feature, FeatureKind, ModelId, ModelIdError, ModelSchema, Task};
 pub use span::{Span, SpanError};
 pub use time::EventTime;

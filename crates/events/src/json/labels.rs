@@ -1,0 +1,39 @@
+//! JSON label events.
+
+use super::keys::KeyOrder;
+use super::row::{LABEL_KEYS, ReadEvent, Row};
+use super::{Outcome, ReadRow, RowError, read_event, read_rows};
+use crate::label_sink::LabelSink;
+use crate::reject::Rejections;
+use crate::{DecodeContext, Decoded, PayloadError};
+
+/// Reads a JSON payload of label events.
+pub(crate) fn decode_labels(payload: &[u8], context: &DecodeContext<'_>) -> Result<Decoded, PayloadError> {
+    let mut rejections = Rejections::new(context.limits.rejected_details);
+    let mut reader = Labels { sink: LabelSink::new(context), order: KeyOrder::default() };
+    // A label shows nothing of its model's features, so unknown models are never registered by one: the sink
+    // rejects them.
+    let unknown = read_rows(payload, context, &mut reader, &mut rejections)?;
+    debug_assert!(unknown.is_empty(), "the sink rejects labels of unknown models");
+    Ok(reader.sink.finish(rejections))
+}
+
+struct Labels<'c> {
+    sink: LabelSink<'c>,
+    order: KeyOrder,
+}
+
+impl ReadRow for Labels<'_> {
+    fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError> {
+        let limits = self.sink.limits();
+        let (order, models) = (&mut self.order, &mut ());
+        read_event(text, ReadEvent { keys: LABEL_KEYS, order, row: &mut *row, models, limits })?;
+        if let Some(fault) = row.fault.take() {
+            return Ok(Outcome::Rejected(fault));
+        }
+        match self.sink.push(&mut row.event) {
+            Ok(()) => Ok(Outcome::Taken),
+            Err(fault) => Ok(Outcome::Rejected(fault)),
+        }
+    }
+}

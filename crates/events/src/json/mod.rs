@@ -1,0 +1,196 @@
+//! JSON payloads: rows are found, each is read by itself, and what it means is decided by its event.
+
+mod bare;
+mod keys;
+mod labels;
+mod predictions;
+mod row;
+mod split;
+mod value;
+
+use std::borrow::Cow;
+
+use rustc_hash::FxHashMap;
+use serde::de::{DeserializeSeed, IgnoredAny};
+
+pub(crate) use labels::decode_labels;
+pub(crate) use predictions::decode_predictions;
+
+use self::row::Row;
+use self::split::{Next, Split};
+use crate::reject::{Fault, Reason, Rejections, shown, shown_bytes};
+use crate::{DecodeContext, PayloadError};
+
+/// What became of a row whose syntax is right.
+enum Outcome {
+    Taken,
+    Rejected(Fault),
+    /// Its model is not known; it will be read again once the payload has been seen.
+    Unknown,
+}
+
+/// Reads the rows of one kind of event.
+trait ReadRow {
+    /// Reads one object.
+    fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError>;
+}
+
+/// Why a row was not read.
+enum RowError {
+    Syntax(sonic_rs::Error),
+    Payload(PayloadError),
+}
+
+impl From<sonic_rs::Error> for RowError {
+    fn from(error: sonic_rs::Error) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+impl From<PayloadError> for RowError {
+    fn from(error: PayloadError) -> Self {
+        Self::Payload(error)
+    }
+}
+
+/// Rows of a model that is not known yet.
+struct UnknownModel<'p> {
+    name: String,
+    rows: Vec<(u64, Cow<'p, str>)>,
+}
+
+/// Reads every row of a payload, and gives back those of unknown models in order of appearance.
+fn read_rows<'p, R: ReadRow>(
+    payload: &'p [u8],
+    context: &DecodeContext<'_>,
+    reader: &mut R,
+    rejections: &mut Rejections,
+) -> Result<Vec<UnknownModel<'p>>, PayloadError> {
+    let mut split = Split::new(payload);
+    let mut row = Row::default();
+    let mut unknown: Vec<UnknownModel<'p>> = Vec::new();
+    let mut places: FxHashMap<String, usize> = FxHashMap::default();
+    let mut number = 0;
+    while let Some(next) = split.next() {
+        if number >= context.limits.rows as u64 {
+            return Err(PayloadError::TooManyRows { limit: context.limits.rows });
+        }
+        let bytes = match next {
+            Next::Row(bytes) => bytes,
+            Next::Broken { at, why, rest } => {
+                let detail = format!("{why}: from byte {at} on nothing was read: {}", shown_bytes(rest));
+                rejections.push(number, None, Fault::new(Reason::InvalidJson, detail));
+                break;
+            }
+        };
+        match read_one(reader, bytes, &mut row, context)? {
+            Read::Taken => {}
+            Read::Rejected(model, fault) => rejections.push(number, model.as_deref(), fault),
+            Read::Unknown { model, text } => {
+                let place = *places.entry(model).or_insert_with_key(|name| {
+                    unknown.push(UnknownModel { name: name.clone(), rows: Vec::new() });
+                    unknown.len() - 1
+                });
+                unknown[place].rows.push((number, text));
+            }
+            Read::Broken(mut fault) => {
+                let after = split.array_position();
+                if let Some(after) = after {
+                    fault.detail = format!("from byte {after} on nothing was read: {}", fault.detail);
+                }
+                rejections.push(number, None, fault);
+                if after.is_some() {
+                    break;
+                }
+            }
+        }
+        number += 1;
+    }
+    Ok(unknown)
+}
+
+/// What became of a row.
+enum Read<'p> {
+    Taken,
+    Rejected(Option<String>, Fault),
+    Unknown {
+        model: String,
+        text: Cow<'p, str>,
+    },
+    /// It is no JSON.
+    Broken(Fault),
+}
+
+fn read_one<'p, R: ReadRow>(
+    reader: &mut R,
+    bytes: &'p [u8],
+    row: &mut Row<'p>,
+    context: &DecodeContext<'_>,
+) -> Result<Read<'p>, PayloadError> {
+    let rejected = |reason, detail: String| Ok(Read::Rejected(None, Fault::new(reason, detail)));
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return rejected(Reason::InvalidUtf8, format!("not valid UTF-8: {}", shown_bytes(bytes)));
+    };
+    if split::is_deeper(bytes, context.limits.depth) {
+        let detail = format!("nested deeper than {}: {}", context.limits.depth, shown(text));
+        return rejected(Reason::TooDeep, detail);
+    }
+    if !text.starts_with('{') {
+        let detail = format!("not a JSON object: {}", shown(text));
+        return match sonic_rs::from_str::<IgnoredAny>(text) {
+            Ok(_) => rejected(Reason::InvalidJson, detail),
+            Err(_) => Ok(Read::Broken(Fault::new(Reason::InvalidJson, detail))),
+        };
+    }
+    let syntax = match read_object(reader, text, row) {
+        Ok(outcome) => return Ok(finish(outcome, row, context, || Cow::Borrowed(text))),
+        Err(RowError::Payload(error)) => return Err(error),
+        Err(RowError::Syntax(error)) => error,
+    };
+    if let Some(plain) = bare::without_bare_numbers(text) {
+        let mut row = Row::default();
+        match read_object(reader, &plain, &mut row) {
+            Ok(outcome) => return Ok(finish(outcome, &row, context, || Cow::Owned(plain.clone()))),
+            Err(RowError::Payload(error)) => return Err(error),
+            Err(RowError::Syntax(_)) => {}
+        }
+    }
+    // The error's own text shows a part of the input over several lines; its first line says what is wrong.
+    let what = syntax.to_string();
+    let what = what.lines().next().unwrap_or_default();
+    let detail = format!("{what}: {}", shown(text));
+    Ok(Read::Broken(Fault::new(Reason::InvalidJson, detail)))
+}
+
+fn read_object<'a, R: ReadRow>(
+    reader: &mut R,
+    text: &'a str,
+    row: &mut Row<'a>,
+) -> Result<Outcome, RowError> {
+    row.clear();
+    reader.read(text, row)
+}
+
+fn finish<'p>(
+    outcome: Outcome,
+    row: &Row<'_>,
+    context: &DecodeContext<'_>,
+    text: impl FnOnce() -> Cow<'p, str>,
+) -> Read<'p> {
+    let model = || row.event.model().or(context.default_model);
+    match outcome {
+        Outcome::Taken => Read::Taken,
+        Outcome::Rejected(fault) => Read::Rejected(model().map(str::to_owned), fault),
+        Outcome::Unknown => Read::Unknown { model: model().unwrap_or_default().to_owned(), text: text() },
+    }
+}
+
+/// Reads the top level of one object, to its end and nothing after it.
+fn read_event<'a, M: row::FindModel>(
+    text: &'a str,
+    event: row::ReadEvent<'_, 'a, M>,
+) -> Result<(), sonic_rs::Error> {
+    let mut deserializer = sonic_rs::Deserializer::from_str(text);
+    value::ObjectSeed(event).deserialize(&mut deserializer)?;
+    deserializer.end()
+}

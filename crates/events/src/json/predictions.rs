@@ -1,0 +1,225 @@
+//! JSON prediction events.
+
+use std::borrow::Cow;
+
+use serde::de::{DeserializeSeed, MapAccess};
+
+use super::keys::KeyOrder;
+use super::row::{FeatureKeys, FindModel, PREDICTION_KEYS, ReadEvent, Row, read_raw_features};
+use super::value::{KeySeed, ObjectSeed, ReadObject, ScalarSeed};
+use super::{Outcome, ReadRow, RowError, UnknownModel, read_event, read_object, read_rows};
+use crate::infer::Inference;
+use crate::prediction_sink::{PredictionSink, model_name};
+use crate::reject::{Fault, Reason, Rejections, shown};
+use crate::scalar::Cell;
+use crate::{DecodeContext, Decoded, Feature, ModelId, ModelSchema, PayloadError};
+
+/// Reads a JSON payload of prediction events.
+pub(crate) fn decode_predictions(
+    payload: &[u8],
+    context: &DecodeContext<'_>,
+) -> Result<Decoded, PayloadError> {
+    let mut rejections = Rejections::new(context.limits.rejected_details);
+    let mut reader =
+        Predictions { sink: PredictionSink::new(context), order: KeyOrder::default(), keys: Vec::new() };
+    for model in read_rows(payload, context, &mut reader, &mut rejections)? {
+        reader.read_unknown(model, &mut rejections)?;
+    }
+    Ok(reader.sink.finish(rejections))
+}
+
+struct Predictions<'c> {
+    sink: PredictionSink<'c>,
+    order: KeyOrder,
+    /// By the model's place in the sink.
+    keys: Vec<FeatureKeys>,
+}
+
+/// The sink's models, for the row that names one.
+struct Models<'r, 'c> {
+    sink: &'r mut PredictionSink<'c>,
+    keys: &'r mut Vec<FeatureKeys>,
+}
+
+impl FindModel for Models<'_, '_> {
+    fn find(&mut self, model: &str) -> Option<(&ModelSchema, &mut FeatureKeys)> {
+        let place = self.sink.find(model)?;
+        Some((self.sink.schema(place), keys_at(self.keys, place)))
+    }
+}
+
+fn keys_at(keys: &mut Vec<FeatureKeys>, place: usize) -> &mut FeatureKeys {
+    if keys.len() <= place {
+        keys.resize_with(place + 1, FeatureKeys::default);
+    }
+    &mut keys[place]
+}
+
+impl ReadRow for Predictions<'_> {
+    fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError> {
+        self.read_prediction(text, row, true)
+    }
+}
+
+impl Predictions<'_> {
+    fn read_prediction<'a>(
+        &mut self,
+        text: &'a str,
+        row: &mut Row<'a>,
+        may_widen: bool,
+    ) -> Result<Outcome, RowError> {
+        let limits = self.sink.limits();
+        let mut models = Models { sink: &mut self.sink, keys: &mut self.keys };
+        let (keys, order) = (PREDICTION_KEYS, &mut self.order);
+        read_event(text, ReadEvent { keys, order, row: &mut *row, models: &mut models, limits })?;
+        if let Some(fault) = row.fault.take() {
+            return Ok(Outcome::Rejected(fault));
+        }
+        let place = match model_name(&row.event, self.sink.context()) {
+            Err(fault) => return Ok(Outcome::Rejected(fault)),
+            Ok(name) => match self.sink.find(name) {
+                Some(place) => place,
+                None => {
+                    return Ok(match ModelId::try_new(name) {
+                        Ok(_) => Outcome::Unknown,
+                        Err(error) => Outcome::Rejected(Fault::new(
+                            Reason::BadModel,
+                            format!("model {:?}: {error}", shown(name)),
+                        )),
+                    });
+                }
+            },
+        };
+        match row.raw_features.take() {
+            None => {}
+            Some(Cow::Borrowed(raw)) => {
+                let keys = keys_at(&mut self.keys, place);
+                read_raw_features(row, raw, self.sink.schema(place), keys, limits)?;
+            }
+            // Only a text with escapes is not borrowed.
+            Some(Cow::Owned(raw)) => {
+                let detail = format!("features is {}, and should be an object", shown(&raw));
+                row.fault = Some(Fault::new(Reason::BadFeatures, detail));
+            }
+        }
+        if let Some(fault) = row.fault.take() {
+            return Ok(Outcome::Rejected(fault));
+        }
+        let task = self.sink.schema(place).task();
+        let facts = match row.event.prediction(task, self.sink.rules()) {
+            Ok(facts) => facts,
+            Err(fault) => return Ok(Outcome::Rejected(fault)),
+        };
+        if may_widen && !row.unknown_features.is_empty() && self.sink.may_widen(place) {
+            let fresh: Vec<Feature> = row
+                .unknown_features
+                .iter()
+                .filter(|(name, _)| name.len() <= limits.string_bytes)
+                .filter_map(|(name, kind)| Some(Feature { name: name.as_ref().into(), kind: (*kind)? }))
+                .collect();
+            if !fresh.is_empty() && self.sink.widen(place, fresh) {
+                keys_at(&mut self.keys, place).reset();
+                row.clear();
+                return self.read_prediction(text, row, false);
+            }
+        }
+        if let Err(fault) = self.sink.push(place, &facts, &mut row.event)? {
+            return Ok(Outcome::Rejected(fault));
+        }
+        self.sink.ignore(row.unknown_features.len() as u64);
+        let columns = &mut self.sink.batch(place).features;
+        row.cells.resize(columns.len(), Cell::Missing);
+        for (column, cell) in columns.iter_mut().zip(&row.cells) {
+            column.push(cell);
+        }
+        Ok(Outcome::Taken)
+    }
+
+    /// Registers a model from its rows, then reads them.
+    fn read_unknown(
+        &mut self,
+        model: UnknownModel<'_>,
+        rejections: &mut Rejections,
+    ) -> Result<(), PayloadError> {
+        let UnknownModel { name, rows } = model;
+        let id = ModelId::try_new(&name).expect("rows wait for a model only if its name is right");
+        let mut inference = Inference::default();
+        let mut sound = Vec::with_capacity(rows.len());
+        for (number, text) in &rows {
+            match self.observe(text, &mut inference) {
+                Ok(()) => sound.push((number, text)),
+                Err(fault) => rejections.push(*number, Some(&name), fault),
+            }
+        }
+        if sound.is_empty() {
+            return Ok(());
+        }
+        // Another payload may have registered it since.
+        let registered = match self.sink.find(&name) {
+            Some(_) => Ok(()),
+            None => self.sink.register(inference.finish(id, self.sink.limits())).map(|_| ()),
+        };
+        for (number, text) in sound {
+            let mut row = Row::default();
+            let outcome = match &registered {
+                Err(fault) => Outcome::Rejected(fault.clone()),
+                Ok(()) => match read_object(self, text, &mut row) {
+                    Ok(outcome) => outcome,
+                    Err(RowError::Payload(error)) => return Err(error),
+                    Err(RowError::Syntax(error)) => {
+                        Outcome::Rejected(Fault::new(Reason::InvalidJson, error.to_string()))
+                    }
+                },
+            };
+            match outcome {
+                Outcome::Taken => {}
+                Outcome::Rejected(fault) => rejections.push(*number, Some(&name), fault),
+                Outcome::Unknown => {
+                    let detail = format!("model {name:?} is not known any more");
+                    rejections.push(*number, Some(&name), Fault::new(Reason::UnknownModel, detail));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns from a row, if it is one that can be placed.
+    fn observe(&mut self, text: &str, inference: &mut Inference) -> Result<(), Fault> {
+        let limits = self.sink.limits();
+        let mut row = Row::default();
+        let syntax = |error: sonic_rs::Error| Fault::new(Reason::InvalidJson, error.to_string());
+        let (keys, order, models) = (PREDICTION_KEYS, &mut self.order, &mut ());
+        read_event(text, ReadEvent { keys, order, row: &mut row, models, limits }).map_err(syntax)?;
+        if let Some(fault) = row.fault.take() {
+            return Err(fault);
+        }
+        inference.observe(&mut row.event, self.sink.rules())?;
+        if let Some(raw) = row.raw_features.take() {
+            let mut deserializer = sonic_rs::Deserializer::from_str(&raw);
+            // What is wrong with the features is found when the row is read in earnest.
+            ObjectSeed(ObserveFeatures { inference, limit: limits.string_bytes })
+                .deserialize(&mut deserializer)
+                .map_err(syntax)?;
+        }
+        Ok(())
+    }
+}
+
+struct ObserveFeatures<'r> {
+    inference: &'r mut Inference,
+    limit: usize,
+}
+
+impl<'a> ReadObject<'a> for ObserveFeatures<'_> {
+    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(KeySeed)? {
+            let value = map.next_value_seed(ScalarSeed)?;
+            if let Some(kind) = value.kind()
+                && name.len() <= self.limit
+            {
+                self.inference.observe_feature(&name, kind);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,383 @@
+//! One JSON event, read into reusable slots.
+
+use std::borrow::Cow;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
+use sonic_rs::LazyValue;
+
+use super::keys::KeyOrder;
+use super::value::{KeySeed, ObjectSeed, ReadObject, ScalarSeed};
+use crate::event::{Event, Field};
+use crate::reject::{Fault, Reason, shown};
+use crate::scalar::{Cell, Scalar};
+use crate::{FeatureKind, Limits, ModelSchema};
+
+/// What a top-level key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Value(Field),
+    Features,
+    Prediction,
+    Tags,
+    Metrics,
+}
+
+/// The keys of prediction events.
+pub(super) const PREDICTION_KEYS: &[(&str, Key)] = &[
+    ("model", Key::Value(Field::Model)),
+    ("version", Key::Value(Field::Version)),
+    ("prediction_id", Key::Value(Field::PredictionId)),
+    ("timestamp", Key::Value(Field::Timestamp)),
+    ("features", Key::Features),
+    ("prediction", Key::Prediction),
+    ("latency_ms", Key::Value(Field::LatencyMs)),
+    ("status", Key::Value(Field::Status)),
+    ("tags", Key::Tags),
+    ("variant", Key::Value(Field::Variant)),
+    ("metrics", Key::Metrics),
+    ("weight", Key::Value(Field::Weight)),
+    ("sample_rate", Key::Value(Field::SampleRate)),
+    ("in_flight", Key::Value(Field::InFlight)),
+    ("capacity", Key::Value(Field::Capacity)),
+];
+
+/// The keys of label events.
+pub(super) const LABEL_KEYS: &[(&str, Key)] = &[
+    ("model", Key::Value(Field::Model)),
+    ("prediction_id", Key::Value(Field::PredictionId)),
+    ("label", Key::Value(Field::Label)),
+    ("value", Key::Value(Field::Value)),
+    ("timestamp", Key::Value(Field::Timestamp)),
+    ("op", Key::Value(Field::Op)),
+    ("weight", Key::Value(Field::Weight)),
+];
+
+/// How a model's feature keys are found, and which of them the row has had.
+#[derive(Debug, Default)]
+pub(super) struct FeatureKeys {
+    order: KeyOrder,
+    /// For each feature, the number of the last row that had it.
+    seen: Vec<u64>,
+    row: u64,
+}
+
+impl FeatureKeys {
+    /// The model's features changed.
+    pub(super) fn reset(&mut self) {
+        self.order.reset();
+        self.seen.clear();
+    }
+}
+
+/// The slots of one row.
+#[derive(Debug, Default)]
+pub(super) struct Row<'a> {
+    pub(super) event: Event<'a>,
+    /// A cell for each feature of the model, if its features were read.
+    pub(super) cells: Vec<Cell<'a>>,
+    /// Features that the model does not have, with the kind that their value suggests.
+    pub(super) unknown_features: Vec<(Cow<'a, str>, Option<FeatureKind>)>,
+    /// The features, if they came before it was known whose they are.
+    pub(super) raw_features: Option<Cow<'a, str>>,
+    /// The first fault that the syntax does not show.
+    pub(super) fault: Option<Fault>,
+    unknown_keys: Vec<Cow<'a, str>>,
+    keys_seen: u32,
+}
+
+impl Row<'_> {
+    pub(super) fn clear(&mut self) {
+        self.event.clear();
+        self.cells.clear();
+        self.unknown_features.clear();
+        self.raw_features = None;
+        self.fault = None;
+        self.unknown_keys.clear();
+        self.keys_seen = 0;
+    }
+}
+
+fn note(fault: &mut Option<Fault>, reason: Reason, detail: impl FnOnce() -> String) {
+    if fault.is_none() {
+        *fault = Some(Fault::new(reason, detail()));
+    }
+}
+
+fn note_duplicate(fault: &mut Option<Fault>, key: &str) {
+    note(fault, Reason::DuplicateKey, || format!("key {:?} is there twice", shown(key)));
+}
+
+/// Finds a model's schema and feature keys as soon as the row has named it.
+pub(super) trait FindModel {
+    fn find(&mut self, model: &str) -> Option<(&ModelSchema, &mut FeatureKeys)>;
+}
+
+/// Where no features are wanted.
+impl FindModel for () {
+    fn find(&mut self, _model: &str) -> Option<(&ModelSchema, &mut FeatureKeys)> {
+        None
+    }
+}
+
+/// Reads the top level of an event.
+pub(super) struct ReadEvent<'r, 'a, M> {
+    pub(super) keys: &'static [(&'static str, Key)],
+    pub(super) order: &'r mut KeyOrder,
+    pub(super) row: &'r mut Row<'a>,
+    pub(super) models: &'r mut M,
+    pub(super) limits: &'r Limits,
+}
+
+impl<'a, M: FindModel> ReadObject<'a> for ReadEvent<'_, 'a, M> {
+    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { keys, order, row, models, limits } = self;
+        order.restart();
+        while let Some(name) = map.next_key_seed(KeySeed)? {
+            let place = order.find(
+                &name,
+                |place| keys[place as usize].0,
+                |name| keys.iter().position(|(known, _)| *known == name).map(|place| place as u32),
+            );
+            let Some(place) = place else {
+                map.next_value::<IgnoredAny>()?;
+                row.event.ignored += 1;
+                if row.unknown_keys.len() < limits.features {
+                    row.unknown_keys.push(name);
+                } else {
+                    note(&mut row.fault, Reason::TooManyFeatures, || {
+                        format!("more than {} unknown fields", limits.features)
+                    });
+                }
+                continue;
+            };
+            if row.keys_seen & (1 << place) != 0 {
+                note_duplicate(&mut row.fault, &name);
+            }
+            row.keys_seen |= 1 << place;
+            match keys[place as usize].1 {
+                Key::Value(field) => {
+                    let value = map.next_value_seed(ScalarSeed)?;
+                    row.event.set(field, value);
+                }
+                Key::Features => {
+                    let found = row.event.model().and_then(|model| models.find(model));
+                    match found {
+                        Some((schema, keys)) => {
+                            let reader = ReadFeatures {
+                                schema,
+                                keys,
+                                cells: &mut row.cells,
+                                unknown: &mut row.unknown_features,
+                                fault: &mut row.fault,
+                                limits,
+                            };
+                            let other = map.next_value_seed(ObjectSeed(reader))?;
+                            note_bad_features(&mut row.fault, other);
+                        }
+                        None => row.raw_features = Some(map.next_value::<LazyValue<'a>>()?.as_raw_cow()),
+                    }
+                }
+                Key::Prediction => {
+                    let reader = ReadAnswer { event: &mut row.event, fault: &mut row.fault, limits };
+                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    if let Some(other) = other.filter(|other| !other.is_missing()) {
+                        note(&mut row.fault, Reason::BadPrediction, || {
+                            format!("prediction is {other}, and should be an object")
+                        });
+                    }
+                }
+                Key::Tags => {
+                    let (pairs, limit) = (&mut row.event.tags, limits.tags);
+                    let fault = &mut row.fault;
+                    let reader = ReadPairs { pairs, fault, limit, what: "tags", reason: Reason::TooManyTags };
+                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    row.event.ignored += u64::from(other.is_some_and(|other| !other.is_missing()));
+                }
+                Key::Metrics => {
+                    let (pairs, limit) = (&mut row.event.metrics, limits.metrics);
+                    let (fault, reason) = (&mut row.fault, Reason::TooManyMetrics);
+                    let reader = ReadPairs { pairs, fault, limit, what: "metrics", reason };
+                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    row.event.ignored += u64::from(other.is_some_and(|other| !other.is_missing()));
+                }
+            }
+        }
+        row.unknown_keys.sort_unstable();
+        if let Some(pair) = row.unknown_keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            note_duplicate(&mut row.fault, &pair[0]);
+        }
+        Ok(())
+    }
+}
+
+/// Reads features that came before their model.
+pub(super) fn read_raw_features<'a>(
+    row: &mut Row<'a>,
+    raw: &'a str,
+    schema: &ModelSchema,
+    keys: &mut FeatureKeys,
+    limits: &Limits,
+) -> Result<(), sonic_rs::Error> {
+    let reader = ReadFeatures {
+        schema,
+        keys,
+        cells: &mut row.cells,
+        unknown: &mut row.unknown_features,
+        fault: &mut row.fault,
+        limits,
+    };
+    let mut deserializer = sonic_rs::Deserializer::from_str(raw);
+    let other = ObjectSeed(reader).deserialize(&mut deserializer)?;
+    note_bad_features(&mut row.fault, other);
+    Ok(())
+}
+
+fn note_bad_features(fault: &mut Option<Fault>, other: Option<Scalar<'_>>) {
+    if let Some(other) = other.filter(|other| !other.is_missing()) {
+        note(fault, Reason::BadFeatures, || format!("features is {other}, and should be an object"));
+    }
+}
+
+/// Reads `features` into the cells of a model.
+struct ReadFeatures<'r, 'a> {
+    schema: &'r ModelSchema,
+    keys: &'r mut FeatureKeys,
+    cells: &'r mut Vec<Cell<'a>>,
+    unknown: &'r mut Vec<(Cow<'a, str>, Option<FeatureKind>)>,
+    fault: &'r mut Option<Fault>,
+    limits: &'r Limits,
+}
+
+impl<'a> ReadObject<'a> for ReadFeatures<'_, 'a> {
+    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { schema, keys, cells, unknown, fault, limits } = self;
+        let features = schema.features();
+        keys.order.restart();
+        keys.row += 1;
+        keys.seen.resize(features.len(), 0);
+        cells.clear();
+        cells.resize(features.len(), Cell::Missing);
+        let mut sent = 0;
+        while let Some(name) = map.next_key_seed(KeySeed)? {
+            sent += 1;
+            let place = keys.order.find(
+                &name,
+                |place| &features[place as usize].name,
+                |name| schema.position(name).map(|place| place as u32),
+            );
+            match place {
+                Some(place) => {
+                    let place = place as usize;
+                    if keys.seen[place] == keys.row {
+                        note_duplicate(fault, &name);
+                    }
+                    keys.seen[place] = keys.row;
+                    let value = map.next_value_seed(ScalarSeed)?;
+                    cells[place] = value.cell(features[place].kind, limits.string_bytes);
+                }
+                None if sent <= limits.features => {
+                    let value = map.next_value_seed(ScalarSeed)?;
+                    unknown.push((name, value.kind()));
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        if sent > limits.features {
+            note(fault, Reason::TooManyFeatures, || {
+                format!("{sent} features, at most {} are taken", limits.features)
+            });
+        }
+        unknown.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if let Some(pair) = unknown.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            note_duplicate(fault, &pair[0].0);
+        }
+        Ok(())
+    }
+}
+
+/// Reads `prediction`.
+struct ReadAnswer<'r, 'a> {
+    event: &'r mut Event<'a>,
+    fault: &'r mut Option<Fault>,
+    limits: &'r Limits,
+}
+
+impl<'a> ReadObject<'a> for ReadAnswer<'_, 'a> {
+    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { event, fault, limits } = self;
+        let mut seen = 0_u8;
+        while let Some(name) = map.next_key_seed(KeySeed)? {
+            let (bit, field) = match name.as_ref() {
+                "label" => (1, Some(Field::Label)),
+                "score" => (2, Some(Field::Score)),
+                "value" => (4, Some(Field::Value)),
+                "scores" => (8, None),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    event.ignored += 1;
+                    continue;
+                }
+            };
+            if seen & bit != 0 {
+                note_duplicate(fault, &name);
+            }
+            seen |= bit;
+            match field {
+                Some(field) => {
+                    let value = map.next_value_seed(ScalarSeed)?;
+                    event.set(field, value);
+                }
+                None => {
+                    let (pairs, limit) = (&mut event.scores, limits.classes);
+                    let (what, reason) = ("scores", Reason::TooManyClasses);
+                    let reader = ReadPairs { pairs, fault: &mut *fault, limit, what, reason };
+                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    if let Some(other) = other.filter(|other| !other.is_missing()) {
+                        note(fault, Reason::BadPrediction, || {
+                            format!("scores is {other}, and should be an object")
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads an object of plain values.
+struct ReadPairs<'r, 'a> {
+    pairs: &'r mut Vec<(Cow<'a, str>, Scalar<'a>)>,
+    fault: &'r mut Option<Fault>,
+    limit: usize,
+    what: &'static str,
+    reason: Reason,
+}
+
+impl<'a> ReadObject<'a> for ReadPairs<'_, 'a> {
+    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { pairs, fault, limit, what, reason } = self;
+        pairs.clear();
+        let mut sent = 0;
+        while let Some(name) = map.next_key_seed(KeySeed)? {
+            sent += 1;
+            if sent <= limit {
+                let value = map.next_value_seed(ScalarSeed)?;
+                pairs.push((name, value));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if sent > limit {
+            note(fault, reason, || format!("{sent} {what}, at most {limit} are taken"));
+        }
+        if pairs.len() > 1 {
+            pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            if let Some(pair) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                note_duplicate(fault, &pair[0].0);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! Any bytes as an Arrow IPC stream.
+#![no_main]
+
+use driftline_events::Carrier;
+use driftline_fuzz::decode;
+
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| decode(payload, Carrier::ArrowStream));
