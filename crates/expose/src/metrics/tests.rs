@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use driftline_evaluate::WindowReport;
+use driftline_evaluate::{DriftSpec, Evaluation, PerformanceSpec, WindowReport, WindowSpan, evaluate};
+use driftline_events::{EventTime, Feature, FeatureKind, ModelId, ModelSchema, Task};
+use driftline_summary::{CellSummary, SummarySpec};
 use serde_json::json;
 
 use super::*;
@@ -214,6 +216,52 @@ fn every_metric_of_the_catalogue_can_be_seen() {
         let (name, kind) = (metric.name, metric.kind);
         let typed = name.trim_end_matches("_total").trim_end_matches("_info");
         assert!(text.contains(&format!("# TYPE {typed} {kind}\n")), "{name} is never written");
+    }
+}
+
+/// What `evaluate` says of a window without rows.
+fn empty(task: Task) -> WindowReport {
+    let features = [("age", FeatureKind::Numeric), ("plan", FeatureKind::Categorical)];
+    let features = features.map(|(name, kind)| Feature { name: name.into(), kind }).to_vec();
+    let model = ModelId::try_new("empty").unwrap();
+    let schema = ModelSchema::new(model, task, Some("yes".into()), features, Vec::new(), false);
+    evaluate(&Evaluation {
+        model: "empty",
+        version: "",
+        segment: BTreeMap::new(),
+        window: WindowSpan::new("1h", EventTime::from_millis(0), EventTime::from_millis(3_600_000)),
+        covered_seconds: 3_600.0,
+        revision: 0,
+        is_final: true,
+        current: &CellSummary::new(SummarySpec::unlearned(&schema)),
+        reference: None,
+        drift: &DriftSpec::default(),
+        performance: &PerformanceSpec::default(),
+    })
+}
+
+#[test]
+fn every_performance_figure_has_a_metric() {
+    for task in [Task::Binary, Task::Multiclass, Task::Regression] {
+        let report = empty(task);
+        assert!(!report.performance.metrics.is_empty());
+        for name in report.performance.metrics.keys() {
+            let metric = format!("driftline_{name}");
+            assert!(
+                METRICS.iter().any(|doc| doc.name == metric),
+                "{task:?}: {metric} is not in the catalogue"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_empty_window_has_counts_and_no_figures() {
+    let text = scrape(vec![Arc::new(empty(Task::Binary))], 20_000);
+    let samples = checked(&text);
+    assert_eq!(value(&samples, "driftline_window_rows", &[]), Some(0.0));
+    for absent in ["_mean{", "driftline_feature_psi", "_ratio{", "driftline_window_latency"] {
+        assert!(!text.contains(absent), "{absent} in\n{text}");
     }
 }
 

@@ -258,4 +258,9 @@ fn openapi_knows_every_route() {
     let names: Vec<_> =
         windows["parameters"].as_array().unwrap().iter().map(|of| of["name"].clone()).collect();
     assert_eq!(names, ["model", "window", "from", "to", "segment", "version", "limit", "cursor", "latest"]);
+    let schemas = description["components"]["schemas"].as_object().unwrap();
+    for reference in description.to_string().split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name} is not described");
+    }
 }
