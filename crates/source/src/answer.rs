@@ -99,3 +99,23 @@ impl IntoResponse for IngestAnswer {
             .into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_payload_of_which_nothing_was_taken_is_422() {
+        let status = |accepted, duplicates, too_late, rejected| {
+            IngestAnswer::new(Taken { accepted, duplicates, too_late }, Vec::new(), rejected, 0)
+                .status()
+                .as_u16()
+        };
+        assert_eq!(status(0, 0, 0, 0), 200);
+        assert_eq!(status(1, 0, 0, 5), 200);
+        assert_eq!(status(0, 1, 0, 5), 200);
+        assert_eq!(status(0, 1, 1, 0), 200);
+        assert_eq!(status(0, 0, 1, 0), 422);
+        assert_eq!(status(0, 0, 0, 1), 422);
+    }
+}
