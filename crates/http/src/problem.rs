@@ -66,7 +66,7 @@ struct Members {
     headers: HeaderMap,
 }
 
-/// The schema of [`Members`], under the public name.
+/// The schema of what is inside, under the public name.
 impl PartialSchema for Problem {
     fn schema() -> RefOr<Schema> {
         Members::schema()
