@@ -41,6 +41,12 @@ pub(crate) fn report(
         )
     });
     let distances = distances(&counts);
+    let cells = compared.map(|(grid, reference)| Dense {
+        grid,
+        reference: (reference, reference.cells().to_dense()),
+        current: (current, current.cells().to_dense()),
+    });
+    let cells = cells.as_ref().map_err(|reason| *reason);
     FeatureReport {
         name: name.to_owned(),
         kind: FeatureKind::Numeric,
@@ -63,12 +69,12 @@ pub(crate) fn report(
             if current.grid().is_none() { Reason::NoReference } else { Reason::NoValues },
         )),
         psi: psi_report(&counts, Pooling::Neighbours),
-        ks: Some(ks(compared, current)),
+        ks: Some(ks(cells)),
         js: distances.js,
         hellinger: distances.hellinger,
         total_variation: distances.total_variation,
         linf: distances.linf,
-        wasserstein: Some(wasserstein_report(compared, current)),
+        wasserstein: Some(wasserstein_report(cells)),
         chi2: distances.chi2,
         verdict: Verdict::NoReference,
         drifted: false,
@@ -95,13 +101,20 @@ fn comparable<'a>(
     Ok((reference.grid().ok_or(Reason::BinsDiffer)?, reference))
 }
 
-fn ks(compared: Result<(&Grid, &NumericSummary), Reason>, current: &NumericSummary) -> KsReport {
-    let distance = compared.and_then(|(grid, reference)| {
-        let is_single = |cell| grid.is_single_value(cell);
-        ks_distance(&reference.cells().to_dense(), &current.cells().to_dense(), is_single)
+/// Both sides and their weights cell by cell.
+struct Dense<'a> {
+    grid: &'a Grid,
+    reference: (&'a NumericSummary, Vec<f64>),
+    current: (&'a NumericSummary, Vec<f64>),
+}
+
+fn ks(cells: Result<&Dense<'_>, Reason>) -> KsReport {
+    let distance = cells.and_then(|cells| {
+        ks_distance(&cells.reference.1, &cells.current.1, |cell| cells.grid.is_single_value(cell))
     });
-    let p_value = compared.and_then(|(_, reference)| {
-        ks_p_value(distance?.d, reference.present().effective(), current.present().effective())
+    let p_value = cells.and_then(|cells| {
+        let rows = |summary: &NumericSummary| summary.present().effective();
+        ks_p_value(distance?.d, rows(cells.reference.0), rows(cells.current.0))
     });
     KsReport {
         value: distance.map(|ks| ks.d).into(),
@@ -110,16 +123,11 @@ fn ks(compared: Result<(&Grid, &NumericSummary), Reason>, current: &NumericSumma
     }
 }
 
-fn wasserstein_report(
-    compared: Result<(&Grid, &NumericSummary), Reason>,
-    current: &NumericSummary,
-) -> WassersteinReport {
-    let distance = compared.and_then(|(grid, reference)| {
-        let (r, c) = (reference.cells().to_dense(), current.cells().to_dense());
-        wasserstein(grid.cuts(), side(&r, reference)?, side(&c, current)?)
-    });
-    let normalised = compared.and_then(|(_, reference)| {
-        let variance = reference.moments.sample_variance().ok_or(Reason::TooFewRows)?;
+fn wasserstein_report(cells: Result<&Dense<'_>, Reason>) -> WassersteinReport {
+    let distance = cells
+        .and_then(|cells| wasserstein(cells.grid.cuts(), side(&cells.reference)?, side(&cells.current)?));
+    let normalised = cells.and_then(|cells| {
+        let variance = cells.reference.0.moments.sample_variance().ok_or(Reason::TooFewRows)?;
         if variance > 0.0 { Ok(distance?.value / variance.sqrt()) } else { Err(Reason::ConstantReference) }
     });
     WassersteinReport {
@@ -129,7 +137,7 @@ fn wasserstein_report(
     }
 }
 
-fn side<'a>(cells: &'a [f64], summary: &NumericSummary) -> Result<Side<'a>, Reason> {
+fn side<'a>((summary, cells): &'a (&NumericSummary, Vec<f64>)) -> Result<Side<'a>, Reason> {
     let (Some(min), Some(max)) = (summary.extremes.min(), summary.extremes.max()) else {
         return Err(Reason::NoValues);
     };
