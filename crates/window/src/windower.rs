@@ -1,0 +1,498 @@
+//! One model's panes, windows and label join: batches in, windows to evaluate out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use driftline_events::{EventTime, ModelSchema, layout};
+use driftline_summary::{CellSummary, Reference, SpecParts, SummarySpec};
+use rustc_hash::FxHashSet;
+
+use crate::WindowError;
+use crate::config::TimeSpec;
+use crate::join::{Expired, IdKey, PendingStore, Texts};
+use crate::key::{CellKey, KeyTable};
+use crate::labels::Labelled;
+use crate::learning::Learning;
+use crate::panes::{Panes, Part};
+use crate::schedule::{Due, Schedule, first_end_after};
+use crate::slice::{slice_by_pane, take, times};
+use crate::watermark::Watermark;
+
+/// Where a model's grids come from.
+#[derive(Debug)]
+pub enum Grids {
+    /// A reference that is there.
+    Given(Arc<SummarySpec>),
+    /// The model's first rows, this many of them.
+    Learned {
+        /// Rows to learn from.
+        rows: u64,
+    },
+}
+
+/// What a batch of predictions came to.
+#[derive(Debug)]
+pub struct Pushed {
+    /// The rows that were folded.
+    pub rows: RecordBatch,
+    /// How many they are.
+    pub accepted: u64,
+    /// Rows whose `prediction_id` was seen before.
+    pub duplicates: u64,
+    /// Rows older than the retention.
+    pub too_late: u64,
+    /// Rows among the accepted that came after the watermark had passed them.
+    pub late: u64,
+    /// Labels that had waited for these predictions.
+    pub labelled: Labelled,
+    /// The reference, if this batch completed the learning.
+    pub learned: Option<Reference>,
+}
+
+/// One window of one version and segment, merged and ready to be evaluated.
+#[derive(Debug)]
+pub struct WindowSummary {
+    /// The window's name.
+    pub name: Arc<str>,
+    /// Its start in event time, as far back as it reached.
+    pub start: EventTime,
+    /// Its end in event time, not included.
+    pub end: EventTime,
+    /// Its length by configuration.
+    pub length: Duration,
+    /// How far it reached back beyond its length to find enough rows.
+    pub reached_back: Duration,
+    /// Its version and segment.
+    pub key: CellKey,
+    /// How often it was evaluated before since it closed.
+    pub revision: u32,
+    /// Whether its end has passed.
+    pub is_final: bool,
+    /// Everything that fell into it.
+    pub current: CellSummary,
+}
+
+/// One model's event time. It knows no clock: `now` comes in where idleness needs it.
+pub struct Windower {
+    pub(crate) schema: Arc<ModelSchema>,
+    pub(crate) spec: Arc<SummarySpec>,
+    pub(crate) time: TimeSpec,
+    /// How much longer than the retention panes are kept, for references that look back.
+    look_back: Duration,
+    pub(crate) keys: KeyTable,
+    pub(crate) panes: Panes,
+    pub(crate) texts: Texts,
+    pub(crate) pending: Box<dyn PendingStore>,
+    pub(crate) watermark: Watermark,
+    learning: Option<Learning>,
+    schedules: Vec<Schedule>,
+    settled_through: Option<EventTime>,
+    /// The earliest event time seen: nobody waits for windows before it.
+    earliest: Option<EventTime>,
+    latest_version: Arc<str>,
+}
+
+impl std::fmt::Debug for Windower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Windower")
+            .field("model", self.schema.model())
+            .field("panes", &self.panes.len())
+            .field("watermark", &self.watermark)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Windower {
+    /// A model without any events yet. `look_back` is how far before a window its reference may reach.
+    #[must_use]
+    pub fn new(
+        schema: Arc<ModelSchema>,
+        grids: Grids,
+        time: TimeSpec,
+        look_back: Duration,
+        max_segment_values: usize,
+        pending: Box<dyn PendingStore>,
+    ) -> Self {
+        let (spec, learning) = match grids {
+            Grids::Given(spec) => (spec, None),
+            Grids::Learned { rows } => (SummarySpec::unlearned(&schema), Some(Learning::new(rows.max(1)))),
+        };
+        Self {
+            spec,
+            look_back,
+            keys: KeyTable::new(schema.segments().to_vec(), max_segment_values),
+            panes: Panes::default(),
+            texts: Texts::default(),
+            pending,
+            watermark: Watermark::new(time.allowed_lateness, time.idle_timeout),
+            learning,
+            schedules: time.windows.iter().map(|_| Schedule::default()).collect(),
+            settled_through: None,
+            earliest: None,
+            latest_version: "".into(),
+            schema,
+            time,
+        }
+    }
+
+    /// Folds a batch of predictions in the decoder's layout. `now` is when it arrived; `None` where no clock runs.
+    ///
+    /// # Errors
+    /// [`WindowError`] if the batch is not in the model's layout; nothing is folded then.
+    pub fn push_predictions(
+        &mut self,
+        batch: &RecordBatch,
+        now: Option<EventTime>,
+    ) -> Result<Pushed, WindowError> {
+        let mut pushed = self.admit(batch)?;
+        let rows = pushed.rows.clone();
+        if rows.num_rows() == 0 {
+            return Ok(pushed);
+        }
+        let row_times = times(&rows)?;
+        let watermark = self.watermark.value();
+        let late = |time: i64| watermark.is_some_and(|mark| EventTime::from_millis(time) < mark);
+        pushed.late = row_times.iter().filter(|&&time| late(time)).count() as u64;
+        let greatest = row_times.iter().copied().max().map(EventTime::from_millis);
+
+        self.fold(&rows, Part::All)?;
+        pushed.labelled = self.join_predictions(&rows)?;
+        if let Some(learning) = &mut self.learning
+            && learning.push(&rows)
+        {
+            pushed.learned = Some(self.learn(greatest.unwrap_or(EventTime::MIN))?);
+        }
+        let earliest = row_times.iter().copied().min().map(EventTime::from_millis);
+        self.earliest = self.earliest.into_iter().chain(earliest).min();
+        if let Some(greatest) = greatest {
+            self.note_version(&rows, greatest)?;
+            self.watermark.observe(greatest, now);
+        }
+        Ok(pushed)
+    }
+
+    /// The rows that are neither too late nor seen before.
+    fn admit(&self, batch: &RecordBatch) -> Result<Pushed, WindowError> {
+        let floor = self.floor();
+        let ids = crate::slice::column(batch, layout::PREDICTION_ID)?
+            .as_string_opt::<i32>()
+            .ok_or(WindowError::Column { name: layout::PREDICTION_ID })?;
+        let mut seen = FxHashSet::default();
+        let (mut duplicates, mut too_late) = (0, 0);
+        let mut kept = Vec::with_capacity(batch.num_rows());
+        for (row, &time) in times(batch)?.iter().enumerate() {
+            if floor.is_some_and(|floor| EventTime::from_millis(time) < floor) {
+                too_late += 1;
+                continue;
+            }
+            if ids.is_valid(row) {
+                let id = IdKey::new(ids.value(row));
+                if !seen.insert(id) || self.pending.prediction(id).is_some() {
+                    duplicates += 1;
+                    continue;
+                }
+            }
+            kept.push(row as u32);
+        }
+        let accepted = kept.len() as u64;
+        let rows = take(batch, kept)?;
+        Ok(Pushed {
+            rows,
+            accepted,
+            duplicates,
+            too_late,
+            late: 0,
+            labelled: Labelled::default(),
+            learned: None,
+        })
+    }
+
+    fn fold(&mut self, rows: &RecordBatch, part: Part) -> Result<(), WindowError> {
+        for (start, slice) in slice_by_pane(rows, self.time.pane)? {
+            let cells = self.panes.fold(&self.spec, start, &slice, &mut self.keys, part)?;
+            for cell in cells {
+                self.changed(start, cell);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn changed(&mut self, pane: EventTime, cell: crate::key::CellId) {
+        for (schedule, window) in self.schedules.iter_mut().zip(&self.time.windows) {
+            schedule.pane_changed(window, pane, cell);
+        }
+    }
+
+    fn note_version(&mut self, rows: &RecordBatch, greatest: EventTime) -> Result<(), WindowError> {
+        if self.watermark.greatest().is_some_and(|before| before > greatest) {
+            return Ok(());
+        }
+        let latest = times(rows)?.iter().rposition(|&time| time == greatest.as_millis()).unwrap_or(0);
+        let versions = crate::slice::Keys::try_new(rows, layout::VERSION)?;
+        let version = versions.text(versions.key(latest)).unwrap_or("");
+        if *self.latest_version != *version {
+            self.latest_version = version.into();
+        }
+        Ok(())
+    }
+
+    /// Sets the grids by the rows seen so far, and counts those rows anew on them.
+    fn learn(&mut self, created: EventTime) -> Result<Reference, WindowError> {
+        let learning = self.learning.take().expect("the caller saw that there is one");
+        let reference = learning.reference(&self.schema, &mut self.keys, created)?;
+        self.spec = reference.spec.clone();
+        self.panes.reset_features(&self.spec);
+        for batch in learning.batches() {
+            self.fold(batch, Part::Features)?;
+        }
+        Ok(reference)
+    }
+
+    /// Counts on the grids of another reference from now on. Panes before keep everything but the counts on the
+    /// former grids.
+    pub fn set_grids(&mut self, spec: Arc<SummarySpec>) {
+        self.learning = None;
+        self.panes.reset_features(&spec);
+        self.spec = spec;
+    }
+
+    /// Takes in a schema that has more features than the one before (a model whose types are inferred).
+    pub fn widen(&mut self, schema: Arc<ModelSchema>) {
+        let mut parts = self.spec.parts().clone();
+        let known = parts.features.len();
+        parts.features.extend(SpecParts::unlearned(&schema).features.into_iter().skip(known));
+        self.spec = SummarySpec::new(parts);
+        self.schema = schema;
+    }
+
+    /// Rows that a learned reference has and needs; `None` once it is there.
+    #[must_use]
+    pub fn learning(&self) -> Option<(u64, u64)> {
+        self.learning.as_ref().map(|learning| (learning.rows(), learning.rows_needed()))
+    }
+
+    /// Lets the watermark follow the clock if the model is idle.
+    pub fn advance(&mut self, now: EventTime) {
+        self.watermark.advance(now);
+    }
+
+    /// Windows that closed since the last call, and up to `limit` closed ones whose panes changed.
+    ///
+    /// Every closed window is listed once with revision 0, and again after a change. What `limit` holds back
+    /// stays owed. A window without any rows is listed for the version seen last.
+    pub fn due(&mut self, limit: usize) -> Vec<Due> {
+        let Some(watermark) = self.watermark.value() else { return Vec::new() };
+        let floor = watermark.saturating_sub(self.time.retention);
+        let mut due = Vec::new();
+        for index in 0..self.schedules.len() {
+            let window = self.time.windows[index].clone();
+            let owed = self.schedules[index].take_owed(limit, floor);
+            let ends = self.schedules[index].newly_closed(&window, watermark, self.panes.starts());
+            for end in ends {
+                let mut cells = self.panes.cells_in(end.saturating_sub(window.length), end);
+                if cells.is_empty() && self.earliest.is_some_and(|earliest| end > earliest) {
+                    let silent = CellKey { version: self.latest_version.clone(), segment: None };
+                    cells.extend(self.keys.id(&silent));
+                }
+                due.extend(cells.into_iter().map(|cell| self.close(index, end, cell)));
+            }
+            due.extend(owed.into_iter().map(|(end, cell)| self.close(index, end, cell)));
+        }
+        due
+    }
+
+    fn close(&mut self, window: usize, end: EventTime, cell: crate::key::CellId) -> Due {
+        let start = self.start_of(window, end, cell);
+        let revision = self.schedules[window].evaluated(end, cell, start);
+        Due { window, end, cell, revision, is_final: true }
+    }
+
+    /// The windows that the latest events are in, not closed yet.
+    #[must_use]
+    pub fn open(&self) -> Vec<Due> {
+        let (Some(greatest), Some(watermark)) = (self.watermark.greatest(), self.watermark.value()) else {
+            return Vec::new();
+        };
+        let mut open = Vec::new();
+        for (index, window) in self.time.windows.iter().enumerate() {
+            let end = first_end_after(window, greatest);
+            if end > watermark {
+                let cells = self.panes.cells_in(end.saturating_sub(window.length), end);
+                open.extend(cells.into_iter().map(|cell| Due {
+                    window: index,
+                    end,
+                    cell,
+                    revision: 0,
+                    is_final: false,
+                }));
+            }
+        }
+        open
+    }
+
+    /// Windows that nothing can change any more, each once: those that ended a retention before the watermark, or
+    /// all that are left when there is nothing to come (`at_end`). For replays, where revisions are of no use.
+    pub fn settled(&mut self, at_end: bool) -> Vec<Due> {
+        let Some(watermark) = self.watermark.value() else { return Vec::new() };
+        let through = if at_end { EventTime::MAX } else { watermark.saturating_sub(self.time.retention) };
+        let mut settled = Vec::new();
+        for (index, window) in self.time.windows.iter().enumerate() {
+            let mut ends = std::collections::BTreeSet::new();
+            for pane in self.panes.starts() {
+                let mut end = first_end_after(window, pane);
+                while end <= pane.saturating_add(window.length) {
+                    if end <= through && self.settled_through.is_none_or(|settled| end > settled) {
+                        ends.insert(end);
+                    }
+                    end = end.saturating_add(window.every);
+                }
+            }
+            for end in ends {
+                let cells = self.panes.cells_in(end.saturating_sub(window.length), end);
+                settled.extend(cells.into_iter().map(|cell| Due {
+                    window: index,
+                    end,
+                    cell,
+                    revision: 0,
+                    is_final: true,
+                }));
+            }
+        }
+        self.settled_through = self.settled_through.max(Some(through));
+        settled.sort_by_key(|due| (due.end, due.window, due.cell));
+        settled
+    }
+
+    /// Where a window starts: its length before its end, or further back while it has fewer rows than it needs.
+    fn start_of(&self, window: usize, end: EventTime, cell: crate::key::CellId) -> EventTime {
+        let window = &self.time.windows[window];
+        let start = end.saturating_sub(window.length);
+        if window.min_rows == 0 || window.max_length <= window.length {
+            return start;
+        }
+        let earliest = end.saturating_sub(window.max_length);
+        let mut rows = 0;
+        let mut reached = start;
+        for (pane, summary) in self.panes.back_from(end, cell) {
+            if pane < earliest || (pane < start && rows >= window.min_rows) {
+                break;
+            }
+            rows += summary.traffic.total.rows;
+            reached = reached.min(pane);
+        }
+        reached
+    }
+
+    /// Merges the panes of a window.
+    ///
+    /// # Errors
+    /// [`WindowError::Merge`] if panes do not fit together, which would be a fault of the program.
+    pub fn summarise(&self, due: &Due) -> Result<WindowSummary, WindowError> {
+        let window = &self.time.windows[due.window];
+        let start = self.start_of(due.window, due.end, due.cell);
+        let mut current = CellSummary::new(Arc::clone(&self.spec));
+        self.panes.merge_into(&mut current, start, due.end, due.cell)?;
+        Ok(WindowSummary {
+            name: window.name.clone(),
+            start,
+            end: due.end,
+            length: window.length,
+            reached_back: due.end.saturating_sub(window.length).since(start),
+            key: self.keys.key(due.cell).clone(),
+            revision: due.revision,
+            is_final: due.is_final,
+            current,
+        })
+    }
+
+    /// Merges the panes that start in `[start, end)`, of one version or of all, of one segment or of all rows.
+    /// `None` if there is nothing of that kind.
+    ///
+    /// # Errors
+    /// As [`Windower::summarise`].
+    pub fn merged(
+        &self,
+        start: EventTime,
+        end: EventTime,
+        version: Option<&str>,
+        segment: Option<&(Arc<str>, Arc<str>)>,
+    ) -> Result<Option<CellSummary>, WindowError> {
+        let mut merged = None;
+        for cell in self.panes.cells_in(start, end) {
+            let key = self.keys.key(cell);
+            if version.is_none_or(|version| *key.version == *version) && key.segment.as_ref() == segment {
+                let into = merged.get_or_insert_with(|| CellSummary::new(Arc::clone(&self.spec)));
+                self.panes.merge_into(into, start, end, cell)?;
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Forgets panes and pending predictions that have outlived their use. Call it after [`Windower::due`].
+    pub fn expire(&mut self) -> Expired {
+        let Some(watermark) = self.watermark.value() else { return Expired::default() };
+        let floor = watermark.saturating_sub(self.time.retention);
+        self.panes.expire(floor.saturating_sub(self.look_back).floor(self.time.pane));
+        for schedule in &mut self.schedules {
+            schedule.expire(floor);
+        }
+        self.pending.expire(floor)
+    }
+
+    /// Events before this are too late; `None` before the first event.
+    pub(crate) fn floor(&self) -> Option<EventTime> {
+        Some(self.watermark.value()?.saturating_sub(self.time.retention).floor(self.time.pane))
+    }
+
+    /// The watermark; `None` before the first event.
+    #[must_use]
+    pub const fn watermark(&self) -> Option<EventTime> {
+        self.watermark.value()
+    }
+
+    /// The greatest event time seen; `None` before the first event.
+    #[must_use]
+    pub const fn greatest(&self) -> Option<EventTime> {
+        self.watermark.greatest()
+    }
+
+    /// The grids that rows are counted on.
+    #[must_use]
+    pub const fn spec(&self) -> &Arc<SummarySpec> {
+        &self.spec
+    }
+
+    /// The model's schema.
+    #[must_use]
+    pub const fn schema(&self) -> &Arc<ModelSchema> {
+        &self.schema
+    }
+
+    /// Sizes, for the service's own metrics.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            panes: self.panes.len(),
+            cells: self.panes.cells(),
+            pending_predictions: self.pending.predictions(),
+            waiting_labels: self.pending.waiting_labels(),
+            owed_revisions: self.schedules.iter().map(Schedule::owed).sum(),
+        }
+    }
+}
+
+/// How much a [`Windower`] holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Panes kept.
+    pub panes: usize,
+    /// Summaries in them.
+    pub cells: usize,
+    /// Predictions that are known by their id.
+    pub pending_predictions: usize,
+    /// Labels whose prediction has not come.
+    pub waiting_labels: usize,
+    /// Closed windows that changed and were not evaluated again yet.
+    pub owed_revisions: usize,
+}
