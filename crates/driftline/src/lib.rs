@@ -1,1 +1,22 @@
-//! stub
+//! Driftline: the command line, the configuration, and the wiring of all stages.
+//!
+//! ```text
+//! source -> events -> window -> summary -> evaluate -> expose        (store beside)
+//! ```
+
+mod admin;
+pub mod config;
+pub mod engine;
+mod pipeline;
+mod read_model;
+pub mod reference_files;
+mod registry;
+pub mod replay;
+pub mod schemas;
+mod service;
+mod status;
+
+pub use admin::openapi_document;
+pub use pipeline::{PipelineHandle, Stopped};
+pub use service::{Service, ServiceError, now, system_clock};
+pub use status::Published;

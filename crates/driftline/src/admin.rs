@@ -1,0 +1,251 @@
+//! Routes that change what is watched: models and their references.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use driftline_events::ModelId;
+use driftline_expose::read_openapi;
+use driftline_http::{Json, Path, Problem};
+use driftline_source::ingest_openapi;
+use driftline_store::ReferenceFolder;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio_stream::StreamExt;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::config::{ConfigError, ModelConfig, ModelOptions};
+use crate::pipeline::{PipelineHandle, Stopped};
+use crate::reference_files::{self, ReferenceFileError};
+use crate::registry::Registry;
+
+/// What the routes change.
+#[derive(Clone, Debug)]
+pub(crate) struct Admin {
+    pub(crate) handle: PipelineHandle,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) references: ReferenceFolder,
+    /// The folder that relative paths in a model's settings start from.
+    pub(crate) folder: PathBuf,
+    pub(crate) max_upload_bytes: usize,
+}
+
+/// A reference that was put.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct PutReference {
+    /// The model.
+    #[schema(example = "churn")]
+    model: String,
+    /// Rows in the reference.
+    rows: u64,
+    /// Its features.
+    features: usize,
+}
+
+/// `PUT` routes, and the description of all routes.
+pub(crate) fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/v1/models/{model}", put(put_model))
+        .route("/v1/models/{model}/reference", put(put_reference))
+        .route("/openapi.json", get(openapi))
+        .with_state(admin)
+}
+
+/// Every route of the service as OpenAPI describes them.
+#[must_use]
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(
+        info(
+            title = "Driftline",
+            description = "Watches machine-learning models in production: drift, performance, latency, data quality.",
+            license(name = "Apache-2.0")
+        ),
+        paths(put_model, put_reference),
+        components(schemas(PutReference, Problem))
+    )]
+    struct AdminApi;
+    let mut document = AdminApi::openapi();
+    document.merge(ingest_openapi());
+    document.merge(read_openapi());
+    document
+}
+
+async fn openapi() -> axum::Json<utoipa::openapi::OpenApi> {
+    axum::Json(openapi_document())
+}
+
+/// Watches a model, or changes how: its windows start anew.
+///
+/// The body has the keys of a `[[models]]` table of the configuration; `name` may be left out.
+#[utoipa::path(
+    put, path = "/v1/models/{model}", tag = "models",
+    params(("model" = String, Path, description = "The model's name.", example = "churn")),
+    request_body(content = Object, example = json!({
+        "task": "binary", "positive": "yes",
+        "features": [{"name": "age", "kind": "numeric"}, {"name": "plan", "kind": "categorical"}],
+        "windows": [{"name": "1h", "length": "1h"}]
+    })),
+    responses(
+        (status = 200, description = "The model's settings, defaults included.", body = Object),
+        (status = 422, description = "Settings that do not hold, with all faults.", body = Problem)
+    )
+)]
+async fn put_model(
+    State(admin): State<Admin>,
+    Path(model): Path<String>,
+    Json(mut body): Json<Value>,
+) -> Result<Response, Problem> {
+    if let Some(settings) = body.as_object_mut() {
+        let named = settings.entry("name").or_insert_with(|| Value::from(model.as_str()));
+        if named.as_str() != Some(model.as_str()) {
+            return Err(Problem::bad_parameter(
+                "name",
+                &named.to_string(),
+                &format!("{model:?}, as in the path"),
+            ));
+        }
+    }
+    let config = read_settings(body, &admin.folder)?;
+    let references = admin.references.clone();
+    let for_build = config.clone();
+    let reference = tokio::task::spawn_blocking(move || {
+        reference_files::load_or_build(&for_build, &references, crate::service::now())
+    })
+    .await
+    .map_err(|_| Problem::internal())?
+    .map_err(|error| unusable_reference(&error))?;
+    let (schema, options) = (Arc::clone(&config.schema), config.options.clone());
+    admin.handle.put_model(config, reference).await.map_err(stopped)?.map_err(|error| {
+        Problem::new(StatusCode::CONFLICT, "model_refused", "The model cannot be watched.")
+            .detail(error.to_string())
+    })?;
+    admin.registry.put(schema);
+    Ok(axum::Json(options).into_response())
+}
+
+fn read_settings(body: Value, folder: &std::path::Path) -> Result<ModelConfig, Problem> {
+    let faulty = |faults: Vec<String>| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "faulty_settings", "The model's settings do not hold.")
+            .detail(faults.join("; "))
+            .with("faults", faults)
+    };
+    let options: ModelOptions = serde_path_to_error::deserialize(body)
+        .map_err(|error| faulty(vec![format!("{}: {}", error.path(), error.inner())]))?;
+    ModelConfig::try_new(&options, folder).map_err(|error| match error {
+        ConfigError::Faults { faults, .. } => {
+            faulty(faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message)).collect())
+        }
+        other => faulty(vec![other.to_string()]),
+    })
+}
+
+/// Compares a model with another reference from now on.
+///
+/// The body is a table, as `driftline reference --from` reads it: Parquet, CSV or NDJSON, its columns named as the
+/// model's settings say. The reference is stored and outlives a restart.
+#[utoipa::path(
+    put, path = "/v1/models/{model}/reference", tag = "models",
+    params(("model" = String, Path, description = "The model's name.", example = "churn")),
+    request_body(
+        content((Vec<u8> = "application/vnd.apache.parquet"), (String = "text/csv"), (String = "application/x-ndjson"))
+    ),
+    responses(
+        (status = 200, description = "The reference is in use.", body = PutReference),
+        (status = 404, description = "There is no such model.", body = Problem),
+        (status = 415, description = "Not a kind of table that is read here.", body = Problem),
+        (status = 422, description = "A table that makes no reference.", body = Problem)
+    )
+)]
+async fn put_reference(
+    State(admin): State<Admin>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<axum::Json<PutReference>, Problem> {
+    let id = ModelId::try_new(&model)
+        .map_err(|error| Problem::bad_parameter("model", &model, &error.to_string()))?;
+    let extension = extension(&headers)?;
+    let config = admin
+        .handle
+        .settings(id.clone())
+        .await
+        .map_err(stopped)?
+        .ok_or_else(|| Problem::not_found(format!("there is no model {model:?}")))?;
+    let upload = receive(body, extension, admin.max_upload_bytes).await?;
+    let references = admin.references.clone();
+    let reference = tokio::task::spawn_blocking(move || {
+        let mut reference =
+            reference_files::build(&config, &[upload.path()], crate::service::now(), &mut |_| {})?;
+        reference.source = "PUT /v1/models/{model}/reference".to_owned();
+        references.save(config.schema.model(), &reference)?;
+        Ok(Arc::new(reference))
+    })
+    .await
+    .map_err(|_| Problem::internal())?
+    .map_err(|error: ReferenceFileError| unusable_reference(&error))?;
+    let answer = PutReference { model, rows: reference.rows, features: reference.spec.features().len() };
+    admin.handle.put_reference(id, reference).await.map_err(stopped)?.map_err(Problem::not_found)?;
+    Ok(axum::Json(answer))
+}
+
+fn extension(headers: &HeaderMap) -> Result<&'static str, Problem> {
+    let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match sent.split(';').next().unwrap_or_default().trim() {
+        "application/vnd.apache.parquet" | "application/x-parquet" => Ok(".parquet"),
+        "text/csv" => Ok(".csv"),
+        "application/x-ndjson" | "application/json" => Ok(".ndjson"),
+        _ => Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .detail(format!("content type {sent:?} is no table that is read here"))
+            .with("accepted", "application/vnd.apache.parquet, text/csv, application/x-ndjson")),
+    }
+}
+
+/// Writes a body into a temporary file, which goes when it is dropped.
+async fn receive(body: Body, extension: &str, max_bytes: usize) -> Result<tempfile::NamedTempFile, Problem> {
+    let failed = |error: std::io::Error| {
+        tracing::error!(%error, "Failed to store an upload.");
+        Problem::internal()
+    };
+    let file = tempfile::Builder::new().suffix(extension).tempfile().map_err(failed)?;
+    let mut writer = tokio::fs::File::from_std(file.reopen().map_err(failed)?);
+    let mut chunks = body.into_data_stream();
+    let mut bytes = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::of_status(StatusCode::BAD_REQUEST).detail(format!("the body broke off: {error}"))
+        })?;
+        bytes += chunk.len();
+        if bytes > max_bytes {
+            return Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE).detail(format!(
+                "the table is larger than {max_bytes} bytes; build the reference with `driftline reference` instead"
+            )));
+        }
+        writer.write_all(&chunk).await.map_err(failed)?;
+    }
+    writer.flush().await.map_err(failed)?;
+    Ok(file)
+}
+
+fn unusable_reference(error: &ReferenceFileError) -> Problem {
+    let mut detail = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        detail.push_str(": ");
+        detail.push_str(&source.to_string());
+        cause = source.source();
+    }
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unusable_reference", "The table makes no reference.")
+        .detail(detail)
+}
+
+fn stopped(error: Stopped) -> Problem {
+    Problem::unavailable("stopping", error, 5)
+}

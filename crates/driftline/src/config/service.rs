@@ -1,0 +1,157 @@
+//! The service's own settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use driftline_events::Span;
+use driftline_http::{TokenOptions, Tokens};
+use driftline_source::IngestSpec;
+use serde::{Deserialize, Serialize};
+
+use super::Options;
+use super::fault::Faults;
+
+/// Where the service listens, and who may use it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerOptions {
+    /// Address and port. Loopback by default: another address needs tokens, or `--insecure`.
+    pub listen: SocketAddr,
+    /// Bearer tokens. With none, whoever reaches the address may do everything.
+    pub tokens: Vec<TokenOptions>,
+    /// A request that takes longer is answered 503.
+    pub request_timeout: Span,
+    /// How long a shutdown waits for what still runs.
+    pub shutdown_timeout: Span,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tokens: Vec::new(),
+            request_timeout: Span::from_secs(30),
+            shutdown_timeout: Span::from_secs(20),
+        }
+    }
+}
+
+/// Where the service keeps what must outlive it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateOptions {
+    /// The state folder; made if it is not there.
+    pub path: PathBuf,
+    /// Window reports kept for each model; the oldest go first. A report of 25 features takes about 25 KB.
+    pub reports_per_model: usize,
+    /// Predictions of one model whose ids are kept for labels and de-duplication, about 150 bytes each; the oldest
+    /// go first.
+    pub pending_predictions: usize,
+}
+
+impl Default for StateOptions {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("driftline-state"),
+            reports_per_model: 5_000,
+            pending_predictions: 5_000_000,
+        }
+    }
+}
+
+/// Models that nobody configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistrationOptions {
+    /// Whether an unknown model is registered from its first events; if not, its events are rejected.
+    pub enabled: bool,
+    /// Models there may be in all.
+    pub max_models: usize,
+}
+
+impl Default for RegistrationOptions {
+    fn default() -> Self {
+        Self { enabled: true, max_models: 1_000 }
+    }
+}
+
+/// What the service shows to Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsOptions {
+    /// Series of window statistics that `/metrics` may have; what is cut is counted.
+    pub max_series: usize,
+    /// How often open windows are evaluated.
+    pub evaluate_every: Span,
+}
+
+impl Default for MetricsOptions {
+    fn default() -> Self {
+        Self { max_series: 20_000, evaluate_every: Span::from_secs(15) }
+    }
+}
+
+/// What the service says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogOptions {
+    /// `text` for people, `json` for log stores.
+    pub format: LogFormat,
+    /// Least level, also by part: `info`, `warn,driftline_source=debug`.
+    pub level: String,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Adds the faults of the service's settings.
+pub(super) fn check(options: &Options, faults: &mut Faults) {
+    if let Err(errors) = Tokens::try_new(options.server.tokens.clone()) {
+        for error in errors {
+            faults.add_error("server.tokens", &error);
+        }
+    }
+    let positive = [
+        ("state.reports_per_model", options.state.reports_per_model),
+        ("state.pending_predictions", options.state.pending_predictions),
+        ("registration.max_models", options.registration.max_models),
+    ];
+    for (place, value) in positive {
+        if value == 0 {
+            faults.add(place, "0 would stop everything; it must be at least 1");
+        }
+    }
+    if let Err(errors) = IngestSpec::try_from(options.ingest.clone()) {
+        for error in errors {
+            faults.add_error("ingest", &error);
+        }
+    }
+    for (place, span) in [
+        ("metrics.evaluate_every", options.metrics.evaluate_every),
+        ("server.request_timeout", options.server.request_timeout),
+    ] {
+        if span.duration().is_zero() {
+            faults.add(place, "must be longer than 0s");
+        }
+    }
+    if options.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        faults.add(
+            "log.level",
+            format!("{:?} is no level; write error, warn, info, debug or trace", options.log.level),
+        );
+    }
+}

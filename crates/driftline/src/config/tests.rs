@@ -1,0 +1,143 @@
+//! Tests of the configuration.
+
+use std::path::PathBuf;
+
+use super::{Config, ConfigError};
+
+fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Config::parse(text, "driftline.toml", PathBuf::from("/etc/driftline"), environment)
+}
+
+fn faults(text: &str, environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    match parse(text, environment) {
+        Err(ConfigError::Faults { faults, .. }) => {
+            faults.into_iter().map(|fault| (fault.place, fault.message)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The example of the documentation.
+const CENSUS: &str = r#"
+    [[models]]
+    name = "census"
+    task = "binary"                      # binary | multiclass | regression
+    positive = "1"
+    windows = [{ name = "1d", length = "1d" }]
+    reference = { kind = "file", path = "reference.parquet" }
+    [models.columns]                     # for tables; features go by their own names
+    timestamp = "timestamp"
+    prediction_id = "id"
+    prediction = "prediction"
+    score = "predicted_probability"
+    label = "employed"
+    [[models.features]]
+    name = "AGEP"
+    kind = "numeric"                     # numeric | categorical | boolean
+"#;
+
+#[test]
+fn the_documented_example_holds_and_paths_start_at_the_file() {
+    let config = parse(CENSUS, &[]).unwrap();
+    assert_eq!(config.options.server.listen.to_string(), "127.0.0.1:8080");
+    let driftline_evaluate::ReferenceSpec::File { path } = &config.models[0].reference else {
+        panic!("{:?}", config.models[0].reference)
+    };
+    assert_eq!(path, &PathBuf::from("/etc/driftline/reference.parquet"));
+}
+
+#[test]
+fn an_empty_configuration_holds() {
+    assert_eq!(parse("", &[]).unwrap().models.len(), 0);
+}
+
+#[test]
+fn all_faults_are_told_at_once_each_with_its_place() {
+    let text = r#"
+        colour = "blue"
+        [server]
+        listen = "nowhere"
+        port = 9
+        [state]
+        reports_per_model = 0
+        [[models]]
+        name = "a b"
+        task = "binary"
+        windows = [{ name = "x", length = "90s" }, { name = "y", length = "soon" }]
+        features = [{ name = "f", kind = "number" }, { name = "g", kind = "numeric" }]
+        [models.drift]
+        psi_threshold = -1.0
+        [[models]]
+        task = "binary"
+    "#;
+    let found = faults(text, &[]);
+    let places: Vec<&str> = found.iter().map(|(place, _)| place.as_str()).collect();
+    for place in [
+        "colour",
+        "server.listen",
+        "server.port",
+        "state.reports_per_model",
+        "models[0].name",
+        "models[0].windows",
+        "models[0].windows[1].length",
+        "models[0].features[0].kind",
+        "models[0].drift",
+        "models[1]",
+    ] {
+        assert!(places.contains(&place), "{place} is not among {found:#?}");
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file_by_key_place_and_name() {
+    let config = parse(
+        CENSUS,
+        &[
+            ("DRIFTLINE_SERVER__LISTEN", "127.0.0.1:9000"),
+            ("DRIFTLINE_METRICS__MAX_SERIES", "5"),
+            ("DRIFTLINE_MODELS__CENSUS__RETENTION", "30days"),
+            ("DRIFTLINE_MODELS__0__POSITIVE", "'0'"),
+            ("DRIFTLINE_TEST_ANYTHING", "is not ours"),
+            ("HOME", "/root"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.options.server.listen.port(), 9000);
+    assert_eq!(config.options.metrics.max_series, 5);
+    assert_eq!(config.models[0].options.positive.as_deref(), Some("0"));
+    assert_eq!(config.models[0].time.retention().as_secs(), 30 * 86_400);
+}
+
+#[test]
+fn a_key_of_the_environment_that_leads_nowhere_is_a_fault() {
+    let found = faults(
+        CENSUS,
+        &[("DRIFTLINE_SERVRE__LISTEN", "127.0.0.1:9000"), ("DRIFTLINE_MODELS__CHURN__TASK", "binary")],
+    );
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0].0, "DRIFTLINE_MODELS__CHURN__TASK");
+    assert_eq!(found[1].0, "servre");
+}
+
+#[test]
+fn a_binary_model_says_which_class_its_score_is_of() {
+    let found = faults(
+        r#"
+        [[models]]
+        name = "m"
+        task = "binary"
+        features = [{ name = "x", kind = "numeric" }]
+        "#,
+        &[],
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].0, "models[0].positive");
+}
+
+#[test]
+fn text_that_is_not_toml_is_told_with_its_line() {
+    let error = parse("[server\nlisten = 1", &[]).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("line 1"), "{source}");
+}

@@ -1,0 +1,254 @@
+//! The engine: every model's windows, references and reports. Batches in, window reports out.
+//!
+//! It knows no clock, socket or file; the service and the replay drive it with the very same calls.
+
+mod compare;
+mod counters;
+mod model;
+mod reference;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use driftline_evaluate::WindowReport;
+use driftline_events::{EventTime, ModelBatch, ModelId};
+use driftline_expose::{CompareQuery, ModelOrigin, ReadError};
+use driftline_source::Taken;
+use driftline_store::{History, HistoryPage, HistoryQuery};
+use driftline_summary::Reference;
+use driftline_window::{MemoryPending, WindowError};
+
+pub use counters::VersionCounters;
+pub use model::{LabelCounts, LatestKey, Model, ModelStatus};
+
+use crate::config::{ModelConfig, ModelOptions};
+
+/// Closed windows that are evaluated again at one tick, at most; the rest waits for the next, so that labels for a
+/// week of old predictions cannot hold up what is new.
+const REVISIONS_PER_TICK: usize = 64;
+
+/// What an [`Engine`] holds in memory at most.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineLimits {
+    /// Predictions of one model that are kept for labels and de-duplication.
+    pub pending_predictions: usize,
+    /// Models in all.
+    pub max_models: usize,
+}
+
+/// Every model and its reports.
+pub struct Engine {
+    models: BTreeMap<ModelId, Model>,
+    history: Box<dyn History>,
+    limits: EngineLimits,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("models", &self.models).finish_non_exhaustive()
+    }
+}
+
+/// Something the engine refuses.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A batch or summary that does not fit its model: a fault of the program.
+    #[error("model {model}")]
+    Window {
+        /// The model.
+        model: ModelId,
+        /// What does not fit.
+        #[source]
+        source: WindowError,
+    },
+    /// There is no such model.
+    #[error("there is no model {model}")]
+    NoModel {
+        /// Its name.
+        model: String,
+    },
+    /// There are as many models as there may be.
+    #[error("there are {limit} models already, as many as registration.max_models allows")]
+    TooManyModels {
+        /// The limit.
+        limit: usize,
+    },
+    /// A model's settings do not hold.
+    #[error("the settings of a registered model do not hold")]
+    Config(#[source] crate::config::ConfigError),
+}
+
+impl Engine {
+    /// An engine without models.
+    #[must_use]
+    pub fn new(history: Box<dyn History>, limits: EngineLimits) -> Self {
+        Self { models: BTreeMap::new(), history, limits }
+    }
+
+    /// Adds a model, or replaces one whose settings changed (its panes start anew). `reference` is its stored or
+    /// built reference, where it has one.
+    ///
+    /// # Errors
+    /// [`EngineError::TooManyModels`].
+    pub fn put_model(
+        &mut self,
+        config: ModelConfig,
+        reference: Option<Arc<Reference>>,
+        origin: ModelOrigin,
+    ) -> Result<(), EngineError> {
+        let id = config.schema.model().clone();
+        if !self.models.contains_key(&id) && self.models.len() >= self.limits.max_models {
+            return Err(EngineError::TooManyModels { limit: self.limits.max_models });
+        }
+        let pending = Box::new(MemoryPending::new(self.limits.pending_predictions));
+        self.models.insert(id, Model::new(config, reference, origin, pending));
+        Ok(())
+    }
+
+    /// Compares a model's windows with another reference from now on.
+    ///
+    /// # Errors
+    /// [`EngineError::NoModel`].
+    pub fn put_reference(&mut self, model: &ModelId, reference: Arc<Reference>) -> Result<(), EngineError> {
+        self.model_mut(model)?.set_reference(reference);
+        Ok(())
+    }
+
+    /// Folds predictions. `now` is when they arrived; `None` in a replay.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing of the batch is counted then.
+    pub fn push_predictions(
+        &mut self,
+        batch: &ModelBatch,
+        now: Option<EventTime>,
+    ) -> Result<Taken, EngineError> {
+        let model = self.model_of(batch)?;
+        let pushed = model.push_predictions(batch, now).map_err(|source| fault(batch, source))?;
+        Ok(Taken { accepted: pushed.accepted, duplicates: pushed.duplicates, too_late: pushed.too_late })
+    }
+
+    /// Joins labels.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing of the batch is counted then.
+    pub fn push_labels(&mut self, batch: &ModelBatch) -> Result<Taken, EngineError> {
+        let model = self.model_of(batch)?;
+        let labelled = model.push_labels(batch).map_err(|source| fault(batch, source))?;
+        Ok(Taken {
+            accepted: labelled.accepted(),
+            duplicates: labelled.duplicates + labelled.superseded,
+            too_late: labelled.too_late,
+        })
+    }
+
+    /// The batch's model; registered now if the decoder registered it.
+    fn model_of(&mut self, batch: &ModelBatch) -> Result<&mut Model, EngineError> {
+        let id = batch.schema.model();
+        if !self.models.contains_key(id) {
+            let options = ModelOptions::inferred(&batch.schema);
+            let mut config =
+                ModelConfig::try_new(&options, std::path::Path::new("")).map_err(EngineError::Config)?;
+            config.schema = Arc::clone(&batch.schema);
+            self.put_model(config, None, ModelOrigin::Events)?;
+        }
+        self.model_mut(id)
+    }
+
+    fn model_mut(&mut self, id: &ModelId) -> Result<&mut Model, EngineError> {
+        self.models.get_mut(id).ok_or_else(|| EngineError::NoModel { model: id.to_string() })
+    }
+
+    /// A model.
+    #[must_use]
+    pub fn model(&self, id: &str) -> Option<&Model> {
+        self.models.iter().find(|(own, _)| own.as_str() == id).map(|(_, model)| model)
+    }
+
+    /// All models by name.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        self.models.values()
+    }
+
+    /// Evaluates the windows that closed or changed by `now`, keeps their reports, and forgets what is too old.
+    ///
+    /// # Errors
+    /// [`EngineError::Window`], which is a fault of the program.
+    pub fn tick(&mut self, now: EventTime) -> Result<Vec<Arc<WindowReport>>, EngineError> {
+        let mut reports = Vec::new();
+        for (id, model) in &mut self.models {
+            model.advance(now);
+            let due = model.due(REVISIONS_PER_TICK);
+            for due in due {
+                let report = model
+                    .evaluate(&due)
+                    .map_err(|source| EngineError::Window { model: id.clone(), source })?;
+                self.history.put(Arc::clone(&report));
+                reports.push(report);
+            }
+            model.expire();
+        }
+        Ok(reports)
+    }
+
+    /// Evaluates the windows that are still open, so that their figures so far can be seen, and says how many.
+    ///
+    /// # Errors
+    /// As [`Engine::tick`].
+    pub fn evaluate_open(&mut self) -> Result<usize, EngineError> {
+        let mut evaluated = 0;
+        for (id, model) in &mut self.models {
+            let window = |source| EngineError::Window { model: id.clone(), source };
+            for report in model.evaluate_open().map_err(window)? {
+                self.history.put(report);
+                evaluated += 1;
+            }
+        }
+        Ok(evaluated)
+    }
+
+    /// For replays: evaluates the windows that nothing can change any more, or all that are left (`at_end`).
+    ///
+    /// # Errors
+    /// As [`Engine::tick`].
+    pub fn settle(&mut self, at_end: bool) -> Result<Vec<Arc<WindowReport>>, EngineError> {
+        let mut reports = Vec::new();
+        for (id, model) in &mut self.models {
+            for due in model.settled(at_end) {
+                let report = model
+                    .evaluate(&due)
+                    .map_err(|source| EngineError::Window { model: id.clone(), source })?;
+                reports.push(report);
+            }
+            model.expire();
+        }
+        Ok(reports)
+    }
+
+    /// Evaluates any period of a model against another or its reference.
+    ///
+    /// # Errors
+    /// [`ReadError`] that says what is not there.
+    pub fn compare(&self, query: &CompareQuery) -> Result<Arc<WindowReport>, ReadError> {
+        let name = query.model.as_str();
+        let model = self.model(name).ok_or_else(|| ReadError::UnknownModel { model: name.to_owned() })?;
+        compare::compare(model, query)
+    }
+
+    /// Finds kept reports.
+    #[must_use]
+    pub fn find(&self, query: &HistoryQuery) -> HistoryPage {
+        self.history.find(query)
+    }
+
+    /// Reports that went because there were too many.
+    #[must_use]
+    pub fn reports_dropped(&self) -> u64 {
+        self.history.dropped()
+    }
+}
+
+fn fault(batch: &ModelBatch, source: WindowError) -> EngineError {
+    EngineError::Window { model: batch.schema.model().clone(), source }
+}

@@ -1,0 +1,286 @@
+//! One model: its windows, its reference, its latest reports.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema};
+use driftline_evaluate::{ReferenceSpec, WindowReport};
+use driftline_events::{EventTime, FeatureKind, ModelBatch, ModelSchema, layout};
+use driftline_expose::ModelOrigin;
+use driftline_summary::Reference;
+use driftline_window::{
+    Due, Expired, Grids, Labelled, PendingStore, Pushed, Sizes, WindowError, WindowSummary, Windower,
+};
+
+use super::counters::{self, VersionCounters};
+use super::reference;
+use crate::config::ModelConfig;
+
+/// Versions that are counted apart.
+const MAX_VERSIONS: usize = 64;
+
+/// Which latest report is which: window, version, segment.
+pub type LatestKey = (String, String, BTreeMap<String, String>);
+
+/// Labels since the start, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LabelCounts {
+    /// As the join counted them.
+    pub labelled: Labelled,
+    /// What was forgotten.
+    pub expired: Expired,
+}
+
+/// A model's state, for those who look at it.
+#[derive(Clone, Debug)]
+pub struct ModelStatus {
+    /// Event time that has passed.
+    pub watermark: Option<EventTime>,
+    /// The greatest event time seen.
+    pub greatest: Option<EventTime>,
+    /// Rows a learned reference has and needs, until it is there.
+    pub learning: Option<(u64, u64)>,
+    /// What is held in memory.
+    pub sizes: Sizes,
+}
+
+/// One model.
+#[derive(Debug)]
+pub struct Model {
+    pub(super) config: ModelConfig,
+    pub(super) windower: Windower,
+    pub(super) reference: Option<Arc<Reference>>,
+    versions: BTreeMap<String, VersionCounters>,
+    labels: LabelCounts,
+    late: u64,
+    origin: ModelOrigin,
+    last_arrival: Option<EventTime>,
+    /// The latest closed window of each name, version and segment.
+    latest: BTreeMap<LatestKey, Arc<WindowReport>>,
+    /// The open window of each, as it was when it was last looked at.
+    open: BTreeMap<LatestKey, Arc<WindowReport>>,
+}
+
+impl Model {
+    pub(super) fn new(
+        config: ModelConfig,
+        reference: Option<Arc<Reference>>,
+        origin: ModelOrigin,
+        pending: Box<dyn PendingStore>,
+    ) -> Self {
+        let grids = match &reference {
+            Some(reference) => Grids::Given(Arc::clone(&reference.spec)),
+            None => Grids::Learned { rows: learn_rows(&config.reference) },
+        };
+        let windower = Windower::new(
+            Arc::clone(&config.schema),
+            grids,
+            config.time.clone(),
+            config.look_back(),
+            config.options.max_segment_values,
+            pending,
+        );
+        Self {
+            config,
+            windower,
+            reference,
+            versions: BTreeMap::new(),
+            labels: LabelCounts::default(),
+            late: 0,
+            origin,
+            last_arrival: None,
+            latest: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn set_reference(&mut self, reference: Arc<Reference>) {
+        self.windower.set_grids(Arc::clone(&reference.spec));
+        self.reference = Some(reference);
+    }
+
+    pub(super) fn push_predictions(
+        &mut self,
+        batch: &ModelBatch,
+        now: Option<EventTime>,
+    ) -> Result<Pushed, WindowError> {
+        if batch.schema.features().len() > self.windower.schema().features().len() {
+            self.windower.widen(Arc::clone(&batch.schema));
+        }
+        let rows = conform(&batch.rows, self.windower.schema())?;
+        let mut pushed = self.windower.push_predictions(&rows, now)?;
+        counters::count(&pushed.rows, &mut self.versions, MAX_VERSIONS);
+        self.late += pushed.late;
+        self.last_arrival = now.or(self.last_arrival);
+        self.add_labelled(&pushed.labelled);
+        if let Some(reference) = pushed.learned.take() {
+            self.reference = Some(Arc::new(reference));
+        }
+        Ok(pushed)
+    }
+
+    pub(super) fn push_labels(&mut self, batch: &ModelBatch) -> Result<Labelled, WindowError> {
+        let labelled = self.windower.push_labels(&batch.rows)?;
+        self.add_labelled(&labelled);
+        Ok(labelled)
+    }
+
+    fn add_labelled(&mut self, labelled: &Labelled) {
+        self.labels.labelled += *labelled;
+    }
+
+    pub(super) fn advance(&mut self, now: EventTime) {
+        self.windower.advance(now);
+    }
+
+    pub(super) fn due(&mut self, limit: usize) -> Vec<Due> {
+        self.windower.due(limit)
+    }
+
+    pub(super) fn settled(&mut self, at_end: bool) -> Vec<Due> {
+        self.windower.settled(at_end)
+    }
+
+    pub(super) fn expire(&mut self) {
+        self.labels.expired += self.windower.expire();
+    }
+
+    /// Merges and evaluates a window, and remembers it if it is the latest.
+    pub(super) fn evaluate(&mut self, due: &Due) -> Result<Arc<WindowReport>, WindowError> {
+        let window = self.windower.summarise(due)?;
+        let report = self.report(&window)?;
+        let key = latest_key(&report);
+        let newer = self.latest.get(&key).is_none_or(|known| known.window.end <= report.window.end);
+        if newer {
+            // Another version or segment that stopped goes with the windows it was in.
+            self.latest.retain(|(name, ..), known| {
+                *name != report.window.name || known.window.end >= report.window.end
+            });
+            self.latest.insert(key, Arc::clone(&report));
+        }
+        Ok(report)
+    }
+
+    pub(super) fn evaluate_open(&mut self) -> Result<Vec<Arc<WindowReport>>, WindowError> {
+        let mut reports = Vec::new();
+        for due in self.windower.open() {
+            let window = self.windower.summarise(&due)?;
+            reports.push(self.report(&window)?);
+        }
+        self.open = reports.iter().map(|report| (latest_key(report), Arc::clone(report))).collect();
+        Ok(reports)
+    }
+
+    fn report(&self, window: &WindowSummary) -> Result<Arc<WindowReport>, WindowError> {
+        reference::report(self, window).map(Arc::new)
+    }
+
+    /// The reports to show now: of each window, version and segment the latest closed one, or the open one while
+    /// none has closed.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Arc<WindowReport>> {
+        let mut shown = self.latest.clone();
+        for (key, report) in &self.open {
+            if !self.latest.keys().any(|(name, ..)| *name == key.0) {
+                shown.insert(key.clone(), Arc::clone(report));
+            }
+        }
+        shown.into_values().collect()
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub const fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Its schema, with the features learned from events.
+    #[must_use]
+    pub const fn schema(&self) -> &Arc<ModelSchema> {
+        self.windower.schema()
+    }
+
+    /// What its windows are compared with, where that is fixed.
+    #[must_use]
+    pub const fn reference(&self) -> Option<&Arc<Reference>> {
+        self.reference.as_ref()
+    }
+
+    /// How it came to be watched.
+    #[must_use]
+    pub const fn origin(&self) -> ModelOrigin {
+        self.origin
+    }
+
+    /// When predictions of it last arrived.
+    #[must_use]
+    pub const fn last_arrival(&self) -> Option<EventTime> {
+        self.last_arrival
+    }
+
+    /// Counts by version since the start.
+    #[must_use]
+    pub const fn versions(&self) -> &BTreeMap<String, VersionCounters> {
+        &self.versions
+    }
+
+    /// Labels since the start.
+    #[must_use]
+    pub const fn labels(&self) -> &LabelCounts {
+        &self.labels
+    }
+
+    /// Rows that came after the watermark had passed them, since the start.
+    #[must_use]
+    pub const fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// How far it has come and what it holds.
+    #[must_use]
+    pub fn status(&self) -> ModelStatus {
+        ModelStatus {
+            watermark: self.windower.watermark(),
+            greatest: self.windower.greatest(),
+            learning: self.windower.learning(),
+            sizes: self.windower.sizes(),
+        }
+    }
+}
+
+fn learn_rows(reference: &ReferenceSpec) -> u64 {
+    match reference {
+        ReferenceSpec::Learned { learn_rows } => learn_rows.get(),
+        _ => driftline_evaluate::DEFAULT_LEARN_ROWS,
+    }
+}
+
+fn latest_key(report: &WindowReport) -> LatestKey {
+    (report.window.name.clone(), report.version.clone(), report.segment.clone())
+}
+
+/// A batch with a column for every feature of the schema: one decoded before the schema grew lacks the new ones.
+fn conform(rows: &RecordBatch, schema: &ModelSchema) -> Result<RecordBatch, WindowError> {
+    let missing: Vec<_> = schema
+        .features()
+        .iter()
+        .filter(|feature| rows.column_by_name(&layout::feature(&feature.name)).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(rows.clone());
+    }
+    let mut fields: Vec<Arc<Field>> = rows.schema().fields().to_vec();
+    let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
+    for feature in missing {
+        let kind = match feature.kind {
+            FeatureKind::Numeric => DataType::Float64,
+            FeatureKind::Categorical | FeatureKind::Boolean => {
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+            }
+        };
+        columns.push(new_null_array(&kind, rows.num_rows()));
+        fields.push(Arc::new(Field::new(layout::feature(&feature.name), kind, true)));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(WindowError::Arrow)
+}

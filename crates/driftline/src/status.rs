@@ -1,0 +1,156 @@
+//! The engine's state as others see it: what metrics show, and what the read API says of models.
+
+use std::sync::Arc;
+
+use driftline_evaluate::WindowReport;
+use driftline_events::EventTime;
+use driftline_expose::{
+    Histogram, ModelDetail, ModelOverview, ModelSnapshot, PayloadCount, RejectedCount, RequestCount,
+    RowCount, ServiceSnapshot, VersionTraffic,
+};
+use driftline_source::IngestSnapshot;
+
+use crate::engine::{Engine, Model};
+
+/// What the pipeline publishes after every tick.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// When.
+    pub time: EventTime,
+    /// The reports to show.
+    pub reports: Vec<Arc<WindowReport>>,
+    /// The models' counts.
+    pub models: Vec<ModelSnapshot>,
+    /// How long evaluation took, each time.
+    pub evaluation: Histogram,
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self {
+            time: EventTime::from_millis(0),
+            reports: Vec::new(),
+            models: Vec::new(),
+            evaluation: Histogram::default(),
+        }
+    }
+}
+
+impl Published {
+    pub(crate) fn of(engine: &Engine, time: EventTime, evaluation: &Histogram) -> Self {
+        Self {
+            time,
+            reports: engine.models().flat_map(Model::shown).collect(),
+            models: engine.models().map(snapshot).collect(),
+            evaluation: evaluation.clone(),
+        }
+    }
+}
+
+fn snapshot(model: &Model) -> ModelSnapshot {
+    let status = model.status();
+    let versions = model.versions().iter().map(|(version, counters)| VersionTraffic {
+        version: version.clone(),
+        status: counters.status.iter().map(|(status, &weight)| (status.clone(), weight)).collect(),
+        latency: counters.latency.clone(),
+    });
+    ModelSnapshot {
+        model: model.schema().model().to_string(),
+        watermark: status.watermark,
+        last_arrival: model.last_arrival(),
+        pending_labels: (status.sizes.pending_predictions + status.sizes.waiting_labels) as u64,
+        panes: status.sizes.panes as u64,
+        state_bytes: None,
+        learning: status.learning,
+        versions: versions.collect(),
+    }
+}
+
+/// Every model as the read API tells of it.
+pub(crate) fn details(engine: &Engine) -> Vec<ModelDetail> {
+    engine.models().map(detail).collect()
+}
+
+fn detail(model: &Model) -> ModelDetail {
+    let schema = model.schema();
+    let rows = model.versions().values().map(|counters| counters.rows).sum();
+    let has_reference = model.reference().is_some() || model.status().learning.is_none();
+    let mut latest = model.shown();
+    latest.retain(|report| report.segment.is_empty());
+    ModelDetail {
+        overview: ModelOverview {
+            model: schema.model().to_string(),
+            task: schema.task(),
+            origin: model.origin(),
+            versions: model.versions().keys().cloned().collect(),
+            windows: model.config().time.windows().iter().map(|window| window.name().to_string()).collect(),
+            segments: schema.segments().iter().map(ToString::to_string).collect(),
+            features: schema.features().len(),
+            rows,
+            watermark: model.status().watermark.map(|time| time.to_string()),
+            reference: has_reference.then(|| kind(model)),
+        },
+        positive: schema.positive().map(ToString::to_string),
+        inputs: schema.features().to_vec(),
+        latest,
+    }
+}
+
+/// The reference's kind as reports write it.
+fn kind(model: &Model) -> String {
+    serde_json::to_value(model.config().reference.kind())
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// The source's counts as metrics show them.
+pub(crate) fn service(counts: IngestSnapshot) -> ServiceSnapshot {
+    ServiceSnapshot {
+        rows: counts
+            .rows
+            .into_iter()
+            .map(|rows| RowCount {
+                event: rows.event.as_str(),
+                model: rows.model,
+                received: rows.received,
+                accepted: rows.accepted,
+                duplicates: rows.duplicates,
+                too_late: rows.too_late,
+            })
+            .collect(),
+        rejected: counts
+            .rejected
+            .into_iter()
+            .map(|rows| RejectedCount {
+                event: rows.event.as_str(),
+                model: rows.model,
+                reason: rows.reason,
+                rows: rows.rows,
+            })
+            .collect(),
+        payloads_rejected: counts
+            .payloads_rejected
+            .into_iter()
+            .map(|payloads| PayloadCount {
+                event: payloads.event.as_str(),
+                reason: payloads.reason,
+                payloads: payloads.payloads,
+            })
+            .collect(),
+        requests: counts
+            .requests
+            .into_iter()
+            .map(|requests| RequestCount {
+                event: requests.event.as_str(),
+                status: requests.status,
+                requests: requests.requests,
+            })
+            .collect(),
+        received_bytes: counts.received_bytes,
+        ignored_fields: counts.ignored_fields,
+        in_flight_bytes: (counts.in_flight_bytes, counts.in_flight_bytes_limit),
+        queue: (counts.queue_depth, counts.queue_capacity),
+        ..ServiceSnapshot::default()
+    }
+}
