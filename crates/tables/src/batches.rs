@@ -26,6 +26,8 @@ use crate::table::TableError;
 const BATCH_ROWS: usize = 65_536;
 /// Values of a batch, for wide tables: 64 MiB of numbers.
 const BATCH_CELLS: usize = 8 << 20;
+/// The reason that the decoder gives too.
+const BAD_TIMESTAMP: &str = "bad_timestamp";
 
 /// A row that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,9 +110,9 @@ impl TableBatch {
             let Err(no_time) = time else { continue };
             *usable = false;
             match no_time {
-                NoTime::Missing => self.reject(job, row, "missing_timestamp", String::new()),
+                NoTime::Missing => self.reject(job, row, BAD_TIMESTAMP, "there is none".to_owned()),
                 NoTime::Invalid(value) => {
-                    self.reject(job, row, "invalid_timestamp", value.chars().take(200).collect());
+                    self.reject(job, row, BAD_TIMESTAMP, value.chars().take(200).collect());
                 }
             }
         }

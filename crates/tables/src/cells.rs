@@ -22,7 +22,10 @@ pub(crate) fn convert(series: &Series, role: Role, untyped: bool) -> PolarsResul
         Role::Number => numbers(series),
         Role::Boolean => booleans(series),
         Role::Category if untyped => texts(series, &whole_number),
-        Role::Category | Role::Text => categories(series, role),
+        Role::Category => categories(series),
+        Role::Id => ids(series, untyped),
+        Role::Text if series.dtype().is_nested() => Ok(Arc::new(NullArray::new(series.len()))),
+        Role::Text => texts(series, &|text| Cow::Borrowed(text)),
         Role::Time => Ok(Arc::new(times(series)?.into_iter().map(Result::ok).collect::<Int64Array>())),
     }
 }
@@ -69,11 +72,11 @@ fn booleans(series: &Series) -> PolarsResult<ArrayRef> {
             text => Cow::Borrowed(text),
         });
     }
-    categories(series, Role::Boolean)
+    categories(series)
 }
 
 /// Text as a dictionary, whole and other numbers and booleans as they are.
-fn categories(series: &Series, role: Role) -> PolarsResult<ArrayRef> {
+fn categories(series: &Series) -> PolarsResult<ArrayRef> {
     let stored = series.dtype();
     Ok(match stored {
         DataType::Null => Arc::new(NullArray::new(series.len())),
@@ -91,15 +94,25 @@ fn categories(series: &Series, role: Role) -> PolarsResult<ArrayRef> {
         _ if stored.is_primitive_numeric() || stored.is_decimal() => {
             Arc::new(series.cast(&DataType::Float64)?.f64()?.iter().collect::<Float64Array>())
         }
-        _ if stored.is_nested() || matches!(stored, DataType::Binary) => match role {
-            // Neither text nor number: a category that is NaN is invalid.
-            Role::Category | Role::Boolean => {
-                Arc::new(present(series).map(|present| present.then_some(f64::NAN)).collect::<Float64Array>())
-            }
-            _ => Arc::new(NullArray::new(series.len())),
-        },
+        // Neither text nor number: a category that is NaN is invalid.
+        _ if stored.is_nested() || stored.is_binary() => {
+            let invalid = |present: bool| present.then_some(f64::NAN);
+            Arc::new(present(series).map(invalid).collect::<Float64Array>())
+        }
         _ => return texts(series, &|text| Cow::Borrowed(text)),
     })
+}
+
+/// Ids are mostly all different: text as it is, and no dictionary.
+fn ids(series: &Series, untyped: bool) -> PolarsResult<ArrayRef> {
+    let Some(text) = as_text(series)? else { return categories(series) };
+    let text = text.str()?;
+    let ids: StringArray = if untyped {
+        text.iter().map(|text| text.map(whole_number)).collect()
+    } else {
+        text.iter().collect()
+    };
+    Ok(Arc::new(ids))
 }
 
 /// Text as a dictionary, each different one after `read`.

@@ -35,6 +35,9 @@ impl Format {
     }
 }
 
+/// Rows that are read at once from Parquet, unless its row groups are larger: what polars itself writes into one.
+const PIECE_ROWS: usize = 512 * 512;
+
 /// Lines of NDJSON that are looked at for the names of the columns.
 const NAMING_LINES: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
@@ -46,6 +49,8 @@ pub(crate) struct TableFile {
     format: Format,
     schema: SchemaRef,
     rows: Option<u64>,
+    /// Rows of what is read at once; nothing where the format has no such pieces.
+    pieces: Vec<u32>,
 }
 
 impl TableFile {
@@ -54,12 +59,14 @@ impl TableFile {
         let format =
             Format::of(path).ok_or_else(|| TableError::UnknownFormat { path: path.to_path_buf() })?;
         let failed = |source| TableError::Read { path: path.to_path_buf(), source };
-        let mut rows = None;
+        let (mut rows, mut pieces) = (None, Vec::new());
         let schema = match format {
             Format::Parquet => {
                 let file = File::open(path).map_err(|error| failed(Box::new(error)))?;
-                let count = ParquetReader::new(file).num_rows();
-                rows = Some(count.map_err(|error| failed(Box::new(error)))? as u64);
+                let mut reader = ParquetReader::new(file);
+                let metadata = reader.get_metadata().map_err(|error| failed(Box::new(error)))?;
+                rows = Some(metadata.num_rows as u64);
+                pieces = pieces_of(metadata.row_groups.iter().map(|group| group.num_rows()));
                 parquet(path).and_then(|mut frame| frame.collect_schema())
             }
             Format::Csv => csv(path).and_then(|mut frame| frame.collect_schema()),
@@ -70,7 +77,14 @@ impl TableFile {
             Format::NdJson => ndjson(path, None).and_then(|mut frame| frame.collect_schema()),
         }
         .map_err(|error| failed(Box::new(error)))?;
-        Ok(Self { path: path.to_path_buf(), shown: path.display().to_string().into(), format, schema, rows })
+        Ok(Self {
+            path: path.to_path_buf(),
+            shown: path.display().to_string().into(),
+            format,
+            schema,
+            rows,
+            pieces,
+        })
     }
 
     /// The path, as messages show it.
@@ -102,15 +116,25 @@ impl TableFile {
         self.schema.get(column)
     }
 
-    /// The rows, with nothing but these columns, in this order.
-    pub(crate) fn scan(&self, columns: &[&str]) -> Result<LazyFrame, TableError> {
+    /// The rows, with nothing but these columns, in this order: queries to be run one after another.
+    pub(crate) fn scan(&self, columns: &[&str]) -> Result<Vec<LazyFrame>, TableError> {
         let frame = match self.format {
             Format::Parquet => parquet(&self.path),
             Format::Csv => csv(&self.path),
             Format::NdJson => ndjson(&self.path, Some(columns)),
         }
         .map_err(|error| self.failed(error))?;
-        Ok(frame.select(columns.iter().map(|&name| col(name)).collect::<Vec<Expr>>()))
+        let frame = frame.select(columns.iter().map(|&name| col(name)).collect::<Vec<Expr>>());
+        if self.pieces.is_empty() {
+            return Ok(vec![frame]);
+        }
+        let mut start = 0;
+        let piece = |&rows: &u32| {
+            let piece = frame.clone().slice(start, rows);
+            start += i64::from(rows);
+            piece
+        };
+        Ok(self.pieces.iter().map(piece).collect())
     }
 
     /// A failure of polars with this file.
@@ -123,8 +147,25 @@ fn path_of(path: &Path) -> PolarsResult<PlRefPath> {
     PlRefPath::try_from_path(path)
 }
 
+/// Row groups in pieces of at least [`PIECE_ROWS`]. The engine would prefetch sixteen row groups and more, which
+/// may be the whole file; it reads no further than a piece.
+fn pieces_of(groups: impl Iterator<Item = usize>) -> Vec<u32> {
+    let mut pieces: Vec<u32> = Vec::new();
+    let mut open = 0;
+    for rows in groups {
+        open += rows;
+        if open >= PIECE_ROWS {
+            pieces.push(u32::try_from(open).unwrap_or(u32::MAX));
+            open = 0;
+        }
+    }
+    if open > 0 {
+        pieces.push(open as u32);
+    }
+    pieces
+}
+
 fn parquet(path: &Path) -> PolarsResult<LazyFrame> {
-    // Row groups are what is read at once: fewer ahead cost less memory.
     let arguments = ScanArgsParquet { low_memory: true, cache: false, glob: false, ..Default::default() };
     LazyFrame::scan_parquet(path_of(path)?, arguments)
 }
@@ -168,6 +209,13 @@ fn is_blank(path: &Path) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn row_groups_are_read_in_pieces() {
+        assert!(pieces_of(std::iter::empty()).is_empty());
+        assert_eq!(pieces_of([1_000_000, 1_000_000, 7].into_iter()), [1_000_000, 1_000_000, 7]);
+        assert_eq!(pieces_of([100_000; 7].into_iter()), [300_000, 300_000, 100_000]);
+    }
 
     #[test]
     fn a_file_is_known_by_its_extension() {

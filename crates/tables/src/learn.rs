@@ -66,7 +66,8 @@ impl Learned {
         let groups = names.len().div_ceil(held) as u64;
         let mut done = 0;
         for group in names.chunks(held) {
-            let mut values: Vec<Vec<f64>> = vec![Vec::new(); group.len()];
+            let capacity = usize::try_from(rows).unwrap_or_default();
+            let mut values: Vec<Vec<f64>> = group.iter().map(|_| Vec::with_capacity(capacity)).collect();
             for batch in some_columns(table, schema, columns, group)? {
                 let batch = batch?;
                 for (name, values) in group.iter().zip(&mut values) {

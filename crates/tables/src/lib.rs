@@ -14,6 +14,8 @@ mod learn;
 mod mapping;
 mod reference;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use batches::{Batches, RowRejection, TableBatch};
 pub use columns::{ColumnError, ColumnMap, ColumnOptions};

@@ -14,8 +14,10 @@ use crate::table::TableError;
 pub(crate) enum Role {
     /// Event time.
     Time,
-    /// Text as it is: ids, versions, tags.
+    /// Text as it is: versions and words.
     Text,
+    /// Text or whole numbers that tell rows apart.
+    Id,
     /// A number.
     Number,
     /// A class or category.
@@ -109,7 +111,7 @@ impl Mapping {
             Purpose::Predictions => {
                 search.need("timestamp", &columns.timestamp.column, layout::TIMESTAMP, Role::Time);
                 search.prediction(schema, columns);
-                search.named("prediction_id", &columns.prediction_id, layout::PREDICTION_ID, Role::Text);
+                search.named("prediction_id", &columns.prediction_id, layout::PREDICTION_ID, Role::Id);
                 search.named("version", &columns.version, layout::VERSION, Role::Text);
                 search.named("latency_ms", &columns.latency_ms, layout::LATENCY_MS, Role::Number);
                 search.named("status", &columns.status, layout::STATUS, Role::Text);
@@ -127,7 +129,7 @@ impl Mapping {
                 let time = columns.label_timestamp.as_deref().unwrap_or(&columns.timestamp.column);
                 search.need("timestamp", time, layout::TIMESTAMP, Role::Time);
                 let id = &columns.prediction_id.column;
-                search.need("prediction_id", id, layout::PREDICTION_ID, Role::Text);
+                search.need("prediction_id", id, layout::PREDICTION_ID, Role::Id);
                 let (name, role) = label(schema);
                 search.need("label", &columns.label.column, name, role);
                 search.named("weight", &columns.weight, layout::WEIGHT, Role::Number);
@@ -178,7 +180,7 @@ impl Mapping {
             let Some(stored) = file.stored(&input.column) else { continue };
             let suits = match input.role {
                 Role::Number => stored.is_primitive_numeric() || stored.is_decimal() || stored.is_null(),
-                Role::Time | Role::Text | Role::Category | Role::Boolean => !stored.is_nested(),
+                _ => !stored.is_nested(),
             };
             if !suits {
                 warnings.push(format!(
@@ -188,7 +190,7 @@ impl Mapping {
                     match input.role {
                         Role::Number => "number",
                         Role::Time => "time",
-                        Role::Text | Role::Category => "category",
+                        Role::Text | Role::Id | Role::Category => "category",
                         Role::Boolean => "boolean",
                     },
                 ));

@@ -204,3 +204,6 @@ impl<'a> Texts<'a> {
         self.keys.is_valid(row).then(|| Arc::clone(&self.values[self.keys.value(row) as usize]))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,3 +221,6 @@ fn matches(path: &Path) -> Result<Vec<PathBuf>, TableError> {
         .collect::<Result<Vec<_>, _>>()?;
     if found.is_empty() { Err(TableError::NoFile { pattern }) } else { Ok(found) }
 }
+
+#[cfg(test)]
+mod tests;
