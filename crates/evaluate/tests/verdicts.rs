@@ -56,7 +56,7 @@ fn identical_windows_of_500_rows_are_stable() {
     check_false_alarms(500, 4);
 }
 
-/// Rates for docs/statistics.md: `cargo test --release -p driftline-evaluate --test verdicts -- --ignored --nocapture`.
+/// Rates for docs/statistics.md: `cargo test --release -p driftline-evaluate --test verdicts -- --include-ignored --nocapture`.
 #[test]
 #[ignore = "minutes long: it prints a table"]
 fn rates_for_the_documentation() {
