@@ -78,7 +78,7 @@ pub struct Windower {
     pub(crate) schema: Arc<ModelSchema>,
     pub(crate) spec: Arc<SummarySpec>,
     pub(crate) time: TimeSpec,
-    /// How much longer than the retention panes are kept, for references that look back.
+    /// How much longer than the retention and the longest window panes are kept, for references that look back.
     look_back: Duration,
     pub(crate) keys: KeyTable,
     pub(crate) panes: Panes,
@@ -433,7 +433,10 @@ impl Windower {
     pub fn expire(&mut self) -> Expired {
         let Some(watermark) = self.watermark.value() else { return Expired::default() };
         let floor = watermark.saturating_sub(self.time.retention);
-        self.panes.expire(floor.saturating_sub(self.look_back).floor(self.time.pane));
+        // A window that a late row can still revise has panes from before the retention.
+        let reach = self.time.windows.iter().map(|window| window.length.max(window.max_length)).max();
+        let kept = self.look_back.saturating_add(reach.unwrap_or_default());
+        self.panes.expire(floor.saturating_sub(kept).floor(self.time.pane));
         for schedule in &mut self.schedules {
             schedule.expire(floor);
         }

@@ -203,3 +203,26 @@ fn what_is_beyond_the_retention_is_forgotten() {
     let sizes = windower.sizes();
     assert_eq!((sizes.panes, sizes.pending_predictions), (1, 1));
 }
+
+#[test]
+fn a_window_keeps_its_rows_until_nothing_can_revise_it() {
+    // A day's window, revised by a row within the retention after the window's first panes are beyond it.
+    let mut windower = windower_of(&options(), &[window("1d", "1d", "1d")], &[]);
+    let (hour, day) = (3_600, 86_400);
+    windower.push_predictions(&predictions(&[Row::new("first", hour, 1.0)]), None).unwrap();
+    windower.push_predictions(&predictions(&[Row::new("next", day + 12 * hour, 1.0)]), None).unwrap();
+    assert_eq!(outline(&due(&mut windower)), [(0, 1, 0)]);
+    windower.expire();
+    windower.push_predictions(&predictions(&[Row::new("late", 20 * hour, 1.0)]), None).unwrap();
+    assert_eq!(outline(&due(&mut windower)), [(0, 2, 1)]);
+    // Settled windows are whole too, though they settle a retention after their end.
+    let mut replayed = windower_of(&options(), &[window("1d", "1d", "1d")], &[]);
+    for (id, second) in [("first", hour), ("next", day + 12 * hour), ("last", 2 * day + hour)] {
+        replayed.push_predictions(&predictions(&[Row::new(id, second, 1.0)]), None).unwrap();
+        let settled: Vec<_> =
+            replayed.settled(false).iter().map(|due| replayed.summarise(due).unwrap()).collect();
+        assert_eq!(settled.len(), usize::from(id == "last"));
+        assert!(settled.iter().all(|window| window.current.traffic.total.rows == 1));
+        replayed.expire();
+    }
+}
