@@ -1,9 +1,11 @@
 //! Tables through the very same engine as the service, to the final report of every window.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow::array::{AsArray, RecordBatch, TimestampMillisecondArray};
 use driftline_evaluate::WindowReport;
-use driftline_events::{EventTime, ModelBatch};
+use driftline_events::{EventTime, ModelBatch, layout};
 use driftline_expose::ModelOrigin;
 use driftline_store::MemoryHistory;
 use driftline_summary::Reference;
@@ -95,7 +97,8 @@ struct Labels {
 
 /// Runs tables through the engine.
 ///
-/// Labels are read alongside the predictions, up to the same event time. Each window is evaluated once, when nothing
+/// Predictions are pushed in steps of event time, each after the labels up to its start, so that a label always finds
+/// its prediction's pane, however much time a batch covers. Each window is evaluated once, when nothing
 /// can change it any more.
 ///
 /// # Errors
@@ -115,22 +118,26 @@ pub fn replay(input: &ReplayInput<'_>, sink: &mut dyn ReplaySink) -> Result<Repl
         }
         None => None,
     };
+    // A prediction's pane lives for the retention, and its label comes within the horizon.
+    let options = &input.model.options;
+    let spare = options.retention.duration().saturating_sub(options.label_horizon.duration());
+    let step = spare.max(options.pane.duration());
     for batch in predictions {
         let batch = batch.map_err(table("predictions"))?;
         counts.predictions_read += batch.read;
         counts.rejected += batch.rejected.len() as u64;
         batch.rejected.iter().for_each(|row| sink.rejected("predictions", row));
-        if let Some(rows) = batch.rows {
+        for rows in batch.rows.iter().flat_map(|rows| steps(rows, step)) {
+            if let Some(labels) = &mut labels {
+                let start = driftline_window::earliest(&rows);
+                push_labels(&mut engine, labels, start, input, sink, &mut counts)?;
+            }
             let taken = engine.push_predictions(&ModelBatch { schema: Arc::clone(schema), rows }, None)?;
             counts.predictions += taken.accepted;
             counts.duplicates += taken.duplicates;
             counts.predictions_too_late += taken.too_late;
+            hand_over(engine.settle(false)?, sink, &mut counts)?;
         }
-        if let Some(labels) = &mut labels {
-            let reached = engine.model(schema.model().as_str()).and_then(|model| model.status().greatest);
-            push_labels(&mut engine, labels, reached, input, sink, &mut counts)?;
-        }
-        hand_over(engine.settle(false)?, sink, &mut counts)?;
         sink.progress(&counts);
     }
     if let Some(labels) = &mut labels {
@@ -144,6 +151,23 @@ pub fn replay(input: &ReplayInput<'_>, sink: &mut dyn ReplaySink) -> Result<Repl
     hand_over(engine.settle(true)?, sink, &mut counts)?;
     sink.progress(&counts);
     Ok(counts)
+}
+
+/// Rows in their order, cut where event time has gone on by `step`.
+fn steps(rows: &RecordBatch, step: Duration) -> Vec<RecordBatch> {
+    let times = rows.column_by_name(layout::TIMESTAMP).and_then(|times| times.as_primitive_opt());
+    let times: &[i64] = times.map_or(&[], |times: &TimestampMillisecondArray| times.values());
+    let end_of = |time: i64| EventTime::from_millis(time).saturating_add(step).as_millis();
+    let mut cuts = vec![0];
+    let mut end = times.first().map_or(i64::MAX, |&time| end_of(time));
+    for (row, &time) in times.iter().enumerate() {
+        if time >= end {
+            cuts.push(row);
+            end = end_of(time);
+        }
+    }
+    cuts.push(rows.num_rows());
+    cuts.windows(2).map(|cut| rows.slice(cut[0], cut[1] - cut[0])).collect()
 }
 
 /// Pushes labels up to the batch that begins after `reached`; all that are left if it is `None`.
