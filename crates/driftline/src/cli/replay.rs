@@ -57,7 +57,8 @@ impl ReplaySink for Sink {
     fn report(&mut self, report: &WindowReport) -> io::Result<()> {
         serde_json::to_writer(&mut self.out, report)?;
         self.out.write_all(b"\n")?;
-        if report.segment.is_empty() {
+        // Windows that only labels arrived in are in the file.
+        if report.segment.is_empty() && report.rows > 0 {
             if self.shown.len() == SHOWN_WINDOWS {
                 self.shown.pop_front();
             }
@@ -130,7 +131,10 @@ impl Replay {
 fn show(model: &ModelConfig, reports: &[WindowReport], all: u64) {
     println!("{}", table::windows(model.schema.task(), reports));
     if all > reports.len() as u64 {
-        println!("{} of {all} reports shown: the last without segments.", reports.len());
+        println!(
+            "{} of {all} reports shown: the last that have predictions, without segments.",
+            reports.len()
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reports and references as tables for people.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 use driftline::config::ModelConfig;
 use driftline_evaluate::{FeatureReport, Severity, WindowReport};
@@ -21,7 +21,7 @@ pub(super) const fn leading_metrics(task: Task) -> [(&'static str, &'static str)
 
 pub(super) fn new(heading: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(heading.iter().map(|text| Cell::new(text).add_attribute(Attribute::Bold)));
     table

@@ -11,8 +11,13 @@ use crate::cli::table::{metric, most_drifted};
 
 /// Prints a line for each phase and each window that closed, until the story is over or somebody stops it.
 pub(super) async fn lines(stage: &Stage, keep_running: bool, stop: &CancellationToken) -> anyhow::Result<()> {
-    println!("Driftline demo: {url}/ for people, {url}/metrics for Prometheus, {url}/openapi.json", url = stage.url);
-    println!("A churn model's traffic, four hours in four minutes. Windows of 15 minutes, one every 5 (5 s here).");
+    println!(
+        "Driftline demo: {url}/ for people, {url}/metrics for Prometheus, {url}/openapi.json",
+        url = stage.url
+    );
+    println!(
+        "A churn model's traffic, four hours in four minutes. Windows of 15 minutes, one every 5 (5 s here)."
+    );
     let mut title = "";
     let mut seen: Option<EventTime> = None;
     let mut tick = tokio::time::interval(Duration::from_secs(1));

@@ -97,8 +97,17 @@ fn draw(frame: &mut Frame<'_>, stage: &Stage, windows: &[Arc<WindowReport>], pro
     let drift = series(windows, |report| {
         report.features.iter().filter_map(|feature| feature.psi.excess.value()).reduce(f64::max)
     });
-    draw_chart(frame, drift_area, " Drift: greatest excess PSI of a feature ", &drift, [0.0, 0.5], Color::Yellow, 0.1);
-    let accuracy = series(windows, |report| report.performance_by_label_time.metrics.get("accuracy")?.value());
+    draw_chart(
+        frame,
+        drift_area,
+        " Drift: greatest excess PSI of a feature ",
+        &drift,
+        [0.0, 0.5],
+        Color::Yellow,
+        0.1,
+    );
+    let accuracy =
+        series(windows, |report| report.performance_by_label_time.metrics.get("accuracy")?.value());
     draw_chart(
         frame,
         performance_area,
@@ -128,16 +137,15 @@ fn draw_phase(frame: &mut Frame<'_>, area: Rect, stage: &Stage, progress: &Progr
         Line::from(explanation),
     ];
     frame.render_widget(
-        Paragraph::new(text).wrap(Wrap { trim: true }).block(Block::bordered().title(" Driftline demo ".bold())),
+        Paragraph::new(text)
+            .wrap(Wrap { trim: true })
+            .block(Block::bordered().title(" Driftline demo ".bold())),
         area,
     );
 }
 
 /// A figure of each window over its end in minutes before the latest one.
-fn series(
-    windows: &[Arc<WindowReport>],
-    figure: impl Fn(&WindowReport) -> Option<f64>,
-) -> Vec<(f64, f64)> {
+fn series(windows: &[Arc<WindowReport>], figure: impl Fn(&WindowReport) -> Option<f64>) -> Vec<(f64, f64)> {
     let Some(latest) = windows.last() else { return Vec::new() };
     windows
         .iter()
@@ -167,7 +175,9 @@ fn draw_chart(
     let chart = Chart::new(datasets)
         .block(Block::bordered().title(title.to_owned().bold()))
         .x_axis(Axis::default().bounds([first, 0.0]).labels([format!("{first:.0} min"), "now".to_owned()]))
-        .y_axis(Axis::default().bounds([range[0], top]).labels([format!("{:.1}", range[0]), format!("{top:.1}")]));
+        .y_axis(
+            Axis::default().bounds([range[0], top]).labels([format!("{:.1}", range[0]), format!("{top:.1}")]),
+        );
     frame.render_widget(chart, area);
 }
 
@@ -255,9 +265,12 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, stage: &Stage, progress: &Progre
     }
     keys.push(Span::from("q quit").bold());
     let url = &stage.url;
-    let text = vec![Line::from(keys), Line::from(format!("{url}/   {url}/metrics   {url}/openapi.json")).dim()];
+    let text =
+        vec![Line::from(keys), Line::from(format!("{url}/   {url}/metrics   {url}/openapi.json")).dim()];
     frame.render_widget(
-        Paragraph::new(text).wrap(Wrap { trim: true }).block(Block::bordered().title(" Break something ".bold())),
+        Paragraph::new(text)
+            .wrap(Wrap { trim: true })
+            .block(Block::bordered().title(" Break something ".bold())),
         area,
     );
 }
