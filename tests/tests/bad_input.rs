@@ -45,7 +45,7 @@ async fn a_bad_row_is_rejected_with_its_place_and_its_neighbours_count() {
     let cases = [
         (r#"{"model":"m","features":{"x":1"#.to_owned(), "invalid_json"),
         ("nonsense".to_owned(), "invalid_json"),
-        (r#"{"features":{"x":1}}"#.to_owned(), "no_model"),
+        (r#"{"features":{"x":1}}"#.to_owned(), "missing_model"),
         (r#"{"model":"a b"}"#.to_owned(), "bad_model"),
         (r#"{"model":"m","prediction_id":""}"#.to_owned(), "bad_prediction_id"),
         (r#"{"model":"m","timestamp":"yesterday"}"#.to_owned(), "bad_timestamp"),

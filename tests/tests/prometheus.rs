@@ -51,7 +51,7 @@ impl Prometheus {
     }
 }
 
-/// An hour of two models' events, a second apart, ending now; with labels for most.
+/// An hour of three models' events, a second apart, ending now; with labels for most.
 fn events() -> (String, String) {
     let now = driftline::now().as_millis();
     let (mut predictions, mut labels) = (String::new(), String::new());
@@ -79,12 +79,24 @@ fn events() -> (String, String) {
                 "features": {"x": x}, "prediction": {"value": x * 3.0}
             })
         ));
+        let (class, other) = (["a", "b", "c"][i as usize % 3], ["a", "b", "c"][(i as usize + 1) % 3]);
+        predictions.push_str(&format!(
+            "{}\n",
+            json!({
+                "model": "sorted", "prediction_id": format!("r{i}"), "timestamp": timestamp, "features": {"x": x},
+                "prediction": {"label": class, "scores": {"a": 0.2, "b": 0.2, "c": 0.2, class: 0.6}}
+            })
+        ));
         if i % 10 != 0 {
             let truth = if (score * 7.0) % 1.0 > 0.2 { label } else { "0" };
             labels.push_str(&format!(
-                "{}\n{}\n",
+                "{}\n{}\n{}\n",
                 json!({"model": "scored", "prediction_id": format!("p{i}"), "label": truth, "timestamp": timestamp}),
-                json!({"model": "priced", "prediction_id": format!("q{i}"), "value": x * 3.1, "timestamp": timestamp}),
+                json!({"model": "priced", "prediction_id": format!("q{i}"), "value": x * 3.1 + score, "timestamp": timestamp}),
+                json!({
+                    "model": "sorted", "prediction_id": format!("r{i}"), "timestamp": timestamp,
+                    "label": if i % 7 == 0 { other } else { class }
+                }),
             ));
         }
     }
@@ -106,6 +118,11 @@ const CONFIG: &str = r#"
     task = "regression"
     reference = { kind = "learned", learn_rows = 1000 }
     features = [{ name = "x", kind = "numeric" }]
+    [[models]]
+    name = "sorted"
+    task = "multiclass"
+    reference = { kind = "learned", learn_rows = 1000000 }
+    features = [{ name = "x", kind = "numeric" }]
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +130,7 @@ async fn every_metric_is_scraped_with_its_labels() {
     let service = TestService::start(CONFIG).await;
     let (predictions, labels) = events();
     let (status, answer) = service.post("/v1/predictions", "application/x-ndjson", predictions).await;
-    assert_eq!((status, answer["accepted"].as_u64()), (200, Some(7_200)), "{answer}");
+    assert_eq!((status, answer["accepted"].as_u64()), (200, Some(10_800)), "{answer}");
     let (status, _) = service.post("/v1/labels", "application/x-ndjson", labels).await;
     assert_eq!(status, 200);
     // So that what is counted only when it happens has happened.

@@ -60,7 +60,6 @@ fn snapshot(model: &Model) -> ModelSnapshot {
         last_arrival: model.last_arrival(),
         pending_labels: (status.sizes.pending_predictions + status.sizes.waiting_labels) as u64,
         panes: status.sizes.panes as u64,
-        state_bytes: None,
         learning: status.learning,
         versions: versions.collect(),
     }

@@ -123,7 +123,6 @@ pub(crate) fn snapshot(reports: Vec<Arc<WindowReport>>) -> Snapshot {
             last_arrival: Some(time(3_659)),
             pending_labels: 7,
             panes: 60,
-            state_bytes: Some(4_096),
             learning: Some((100, 10_000)),
             versions: vec![traffic],
         }],

@@ -34,8 +34,6 @@ pub struct ModelSnapshot {
     pub pending_labels: u64,
     /// Panes held.
     pub panes: u64,
-    /// Bytes of its state, if they are known.
-    pub state_bytes: Option<u64>,
     /// Rows that the reference has learned so far, and how many it needs; `None` when it is not learning.
     pub learning: Option<(u64, u64)>,
     /// The traffic of each of its versions.

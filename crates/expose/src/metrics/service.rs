@@ -53,7 +53,6 @@ pub(crate) const DOCS: &[MetricDoc] = &[
         "Predictions that wait for their label and labels that wait for their prediction",
     ),
     doc("driftline_panes", Gauge, MODEL, "Panes of the model that are held"),
-    doc("driftline_state_bytes", Gauge, MODEL, "Memory that the model's state takes"),
     doc("driftline_reference_learned_rows", Gauge, MODEL, "Rows that the reference has learned so far"),
     doc("driftline_reference_learn_rows", Gauge, MODEL, "Rows that the reference is learned from"),
     doc("driftline_events_received_total", Counter, EVENT_MODEL, "Events decoded and handed to the pipeline"),
@@ -106,7 +105,6 @@ const MODEL_GAUGES: &[OfModel] = &[
     ("driftline_last_arrival_timestamp_seconds", |_, model| Some(model.last_arrival?.as_seconds())),
     ("driftline_pending_labels", |_, model| Some(model.pending_labels as f64)),
     ("driftline_panes", |_, model| Some(model.panes as f64)),
-    ("driftline_state_bytes", |_, model| Some(model.state_bytes? as f64)),
     ("driftline_reference_learned_rows", |_, model| Some(model.learning?.0 as f64)),
     ("driftline_reference_learn_rows", |_, model| Some(model.learning?.1 as f64)),
 ];
