@@ -223,12 +223,6 @@ impl TimeSpec {
         self.pane
     }
 
-    /// How long after its prediction a label still counts.
-    #[must_use]
-    pub const fn label_horizon(&self) -> Duration {
-        self.label_horizon
-    }
-
     /// How long panes are kept for late events.
     #[must_use]
     pub const fn retention(&self) -> Duration {

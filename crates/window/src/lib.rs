@@ -29,5 +29,5 @@ pub use join::{Expired, IdKey, MemoryPending, Pending, PendingStore, Word};
 pub use key::{CellKey, CellSet, OTHER};
 pub use labels::Labelled;
 pub use schedule::Due;
-pub use slice::{changes, earliest, slice_by_pane};
+pub use slice::{earliest, slice_by_pane};
 pub use windower::{Grids, Pushed, Sizes, WindowSummary, Windower};

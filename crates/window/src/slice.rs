@@ -117,14 +117,6 @@ pub(crate) fn number_at(array: &arrow::array::Float64Array, row: usize) -> Optio
     (!array.is_null(row)).then(|| array.value(row))
 }
 
-/// The rows at which a batch comes to another slice of event time, `width` wide, than the row before.
-#[must_use]
-pub fn changes(batch: &RecordBatch, width: Duration) -> Vec<usize> {
-    let Ok(times) = times(batch) else { return Vec::new() };
-    let slice = |row: usize| EventTime::from_millis(times[row]).floor(width);
-    (1..times.len()).filter(|&row| slice(row) != slice(row - 1)).collect()
-}
-
 /// The earliest event time in a batch; `None` if it has no rows or no timestamps.
 #[must_use]
 pub fn earliest(batch: &RecordBatch) -> Option<EventTime> {
