@@ -69,3 +69,34 @@ fn a_table_of_unusable_rows_is_no_reference() {
     let error = built.unwrap_err();
     assert!(matches!(error, ReferenceError::NoRows { read: 1, rejected: 1 }), "{error:?}");
 }
+
+#[test]
+fn labels_stay_with_their_rows_when_others_are_rejected() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("some-bad.csv");
+    let rows = "\
+age,plan,active,country,predicted,probability,churned
+1,z,true,BE,yes,7,no
+2,a,true,BE,yes,0.9,yes
+3,a,true,BE,yes,0.9,
+4,a,true,BE,no,-1,yes
+5,a,true,BE,no,0.1,no
+";
+    std::fs::write(&path, rows).unwrap();
+    let table = Table::open([&path]).unwrap();
+    let created = EventTime::from_millis(0);
+    let reference =
+        build_reference(&table, &schema(), &columns(), created, String::new(), &mut |_| ()).unwrap();
+    assert_eq!((reference.rows, reference.overall.outcomes.labels.rows), (3, 2));
+    let Performance::Classification(classes) = &reference.overall.outcomes.performance else {
+        panic!("a binary model")
+    };
+    // Both labels agree with the predictions of their own rows.
+    assert_eq!((classes.weight(0, 0), classes.weight(1, 1)), (1.0, 1.0));
+    let Reducer::Numeric(Some(age)) = &reference.spec.features()[0].reducer else { panic!("age has values") };
+    assert_eq!(age.cuts()[0], 2.0, "a rejected row gives no value to the grid");
+    let Reducer::Categorical(Some(plan)) = &reference.spec.features()[1].reducer else {
+        panic!("plan has some")
+    };
+    assert_eq!(plan.kept().len(), 1, "nor a category");
+}

@@ -239,15 +239,13 @@ fn a_line_that_is_no_json_ends_the_table_with_an_error() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("broken.ndjson");
     let good = std::fs::read_to_string(write_rows(folder.path(), "ndjson")).unwrap();
+    // Among the lines that are looked at for names, and after them.
     std::fs::write(&path, format!("{good}{{\"time\":\n")).unwrap();
-    let error = match Table::open([&path]) {
-        Err(error) => error,
-        Ok(table) => table
-            .predictions(&schema(), &columns())
-            .unwrap()
-            .find_map(Result::err)
-            .expect("the broken line is not passed over"),
-    };
+    let error = Table::open([&path]).unwrap_err();
+    assert!(matches!(error, TableError::Read { .. }), "{error:?}");
+    std::fs::write(&path, format!("{}{{\"time\":\n", good.repeat(2_000))).unwrap();
+    let batches = open(&path).predictions(&schema(), &columns()).unwrap();
+    let error = batches.last().and_then(Result::err).expect("the broken line is not passed over");
     assert!(matches!(error, TableError::Read { .. }), "{error:?}");
 }
 
@@ -292,12 +290,14 @@ fn the_time_range_is_that_of_all_files() {
 fn batches_are_bounded_and_in_order() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("many.parquet");
-    let count = 200_000;
-    let many = polars::prelude::df!(
+    // polars writes two row groups.
+    let count = 600_000;
+    let mut many = polars::prelude::df!(
         "timestamp" => (0..count).collect::<Vec<i64>>(),
         "x" => (0..count).map(|i| i as f64).collect::<Vec<f64>>(),
-    );
-    write_parquet(&path, many.unwrap());
+    )
+    .unwrap();
+    write_parquet(&path, many.clone());
     let feature =
         driftline_events::Feature { name: "x".into(), kind: driftline_events::FeatureKind::Numeric };
     let schema = ModelSchema::new(
@@ -312,10 +312,18 @@ fn batches_are_bounded_and_in_order() {
     let table = open(&path);
     let sizes: Vec<u64> =
         table.predictions(&schema, &columns).unwrap().map(|batch| batch.unwrap().read).collect();
-    assert_eq!(sizes, [65_536, 65_536, 65_536, 3_392]);
+    assert_eq!(sizes[..5], [65_536, 65_536, 65_536, 65_536, 37_856]);
+    assert_eq!(sizes[5..], sizes[..5]);
     let (rows, _) = read(table.predictions(&schema, &columns).unwrap());
     let times = rows.column_by_name(layout::TIMESTAMP).unwrap().as_primitive::<TimestampMillisecondType>();
     assert!(times.values().iter().copied().eq(0..count));
+    // A rejected row is named by its place in the file, not in its batch.
+    let weights: Vec<f64> = (0..count).map(|i| if i == 450_000 { -1.0 } else { 1.0 }).collect();
+    many.with_column(Series::new("weight".into(), weights).into()).unwrap();
+    write_parquet(&path, many);
+    let (_, rejected) = read(open(&path).predictions(&schema, &columns).unwrap());
+    let rejected: Vec<(u64, &str)> = rejected.iter().map(|row| (row.row, row.reason)).collect();
+    assert_eq!(rejected, [(450_000, "bad_weight")]);
     // Dropping a stream early stops its reader.
     drop(table.predictions(&schema, &columns).unwrap().next());
 }
