@@ -508,6 +508,19 @@ fn an_inferred_model_grows_and_a_configured_one_does_not() {
 }
 
 #[test]
+fn a_feature_without_a_name_is_ignored() {
+    let (registry, limits) = (Registry::new(), Limits::default());
+    let context = context(&registry, &limits);
+    let decode = |payload: &str| decode_predictions(payload.as_bytes(), Carrier::Json, &context).unwrap();
+    let registered = decode(r#"{"model":"new","features":{"":1,"a":2}}"#);
+    let widened = decode(r#"{"model":"new","features":{"":1,"b":3}}"#);
+    assert_eq!((registered.accepted(), registered.ignored_fields), (1, 1), "{registered:?}");
+    assert_eq!((widened.accepted(), widened.ignored_fields), (1, 1), "{widened:?}");
+    let schema = registry.schema("new").unwrap();
+    assert_eq!(kinds(&schema), [("a", FeatureKind::Numeric), ("b", FeatureKind::Numeric)]);
+}
+
+#[test]
 fn a_refused_model_rejects_its_rows() {
     let limits = Limits::default();
     let closed = Registry { is_closed: true, ..Registry::new() };

@@ -114,7 +114,7 @@ impl Predictions<'_> {
             let fresh: Vec<Feature> = row
                 .unknown_features
                 .iter()
-                .filter(|(name, _)| name.len() <= limits.string_bytes)
+                .filter(|(name, _)| can_name_a_feature(name, limits.string_bytes))
                 .filter_map(|(name, kind)| Some(Feature { name: name.as_ref().into(), kind: (*kind)? }))
                 .collect();
             if !fresh.is_empty() && self.sink.widen(place, fresh) {
@@ -205,6 +205,11 @@ impl Predictions<'_> {
     }
 }
 
+/// Whether a model may gain a feature of this name; one of any other name is ignored.
+fn can_name_a_feature(name: &str, limit: usize) -> bool {
+    !name.is_empty() && name.len() <= limit
+}
+
 struct ObserveFeatures<'r> {
     inference: &'r mut Inference,
     limit: usize,
@@ -215,7 +220,7 @@ impl<'a> ReadObject<'a> for ObserveFeatures<'_> {
         while let Some(name) = map.next_key_seed(KeySeed)? {
             let value = map.next_value_seed(ScalarSeed)?;
             if let Some(kind) = value.kind()
-                && name.len() <= self.limit
+                && can_name_a_feature(&name, self.limit)
             {
                 self.inference.observe_feature(&name, kind);
             }
