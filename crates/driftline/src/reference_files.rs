@@ -80,7 +80,8 @@ pub fn build<P: AsRef<Path>>(
     for warning in table.warnings(&model.schema, &model.columns) {
         tracing::warn!(model = %model.schema.model(), "{warning}");
     }
-    build_reference(&table, &model.schema, &model.columns, now, path.clone(), progress)
+    let segment_values = model.options.max_segment_values;
+    build_reference(&table, &model.schema, &model.columns, segment_values, now, path.clone(), progress)
         .map_err(|source| ReferenceFileError::Build { path, source })
 }
 

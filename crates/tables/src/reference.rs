@@ -17,8 +17,6 @@ use crate::columns::ColumnMap;
 use crate::learn::Learned;
 use crate::table::{Table, TableError};
 
-/// Values of a segment tag that get a summary of their own, the heaviest first.
-const SEGMENT_VALUES: usize = 100;
 /// The segment of all other values.
 const OTHER_SEGMENTS: &str = "__other__";
 
@@ -58,8 +56,8 @@ pub struct Progress {
 }
 
 /// Builds a reference from a table: learns what to count by, as [`crate::learn_spec`] does, then counts all of
-/// it and each segment. Labels in the table give it its label distribution and its performance. Timestamps
-/// play no part.
+/// it and each segment: the `segment_values` heaviest values of each tag, the rest pooled as `__other__`. Labels in
+/// the table give it its label distribution and its performance. Timestamps play no part.
 ///
 /// # Errors
 /// [`ReferenceError`] if the table cannot be read, lacks columns or has no usable row.
@@ -67,6 +65,7 @@ pub fn build_reference(
     table: &Table,
     schema: &ModelSchema,
     columns: &ColumnMap,
+    segment_values: usize,
     created: EventTime,
     source: String,
     progress: &mut dyn FnMut(Progress),
@@ -75,7 +74,7 @@ pub fn build_reference(
     let spec = learned.spec(schema);
     let mut kept: FxHashMap<Arc<str>, Vec<Arc<str>>> = FxHashMap::default();
     for tag in schema.segments() {
-        kept.insert(Arc::clone(tag), learned.heaviest(tag, SEGMENT_VALUES));
+        kept.insert(Arc::clone(tag), learned.heaviest(tag, segment_values));
     }
     let mut overall = CellSummary::new(Arc::clone(&spec));
     let mut segments: BTreeMap<SegmentKey, CellSummary> = BTreeMap::new();

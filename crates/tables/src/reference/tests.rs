@@ -6,10 +6,15 @@ use crate::learn_spec;
 use crate::testing::{FORMATS, columns, schema, write_rows};
 
 fn reference(format: &str) -> Reference {
+    reference_of(format, 100)
+}
+
+fn reference_of(format: &str, segment_values: usize) -> Reference {
     let folder = tempdir().unwrap();
     let table = Table::open([write_rows(folder.path(), format)]).unwrap();
     let created = EventTime::from_millis(0);
-    build_reference(&table, &schema(), &columns(), created, "rows".into(), &mut |_| ()).unwrap()
+    build_reference(&table, &schema(), &columns(), segment_values, created, "rows".into(), &mut |_| ())
+        .unwrap()
 }
 
 #[test]
@@ -44,6 +49,17 @@ fn a_reference_counts_rows_segments_and_labels() {
 }
 
 #[test]
+fn segment_values_beyond_the_bound_are_pooled() {
+    let reference = reference_of("csv", 1);
+    let rows: Vec<(String, u64)> = reference
+        .segments
+        .iter()
+        .map(|((tag, value), summary)| (format!("{tag}={value}"), summary.traffic.total.rows))
+        .collect();
+    assert_eq!(rows, [("country=BE".to_owned(), 3), ("country=__other__".to_owned(), 2)]);
+}
+
+#[test]
 fn the_grid_is_that_of_the_sorted_values() {
     let folder = tempdir().unwrap();
     let table = Table::open([write_rows(folder.path(), "csv")]).unwrap();
@@ -64,8 +80,8 @@ fn a_table_of_unusable_rows_is_no_reference() {
     let path = folder.path().join("bad.csv");
     std::fs::write(&path, "age,plan,active,predicted,probability\n1,a,true,yes,7\n").unwrap();
     let table = Table::open([&path]).unwrap();
-    let built =
-        build_reference(&table, &schema(), &columns(), EventTime::from_millis(0), String::new(), &mut |_| ());
+    let created = EventTime::from_millis(0);
+    let built = build_reference(&table, &schema(), &columns(), 100, created, String::new(), &mut |_| ());
     let error = built.unwrap_err();
     assert!(matches!(error, ReferenceError::NoRows { read: 1, rejected: 1 }), "{error:?}");
 }
@@ -86,7 +102,7 @@ age,plan,active,country,predicted,probability,churned
     let table = Table::open([&path]).unwrap();
     let created = EventTime::from_millis(0);
     let reference =
-        build_reference(&table, &schema(), &columns(), created, String::new(), &mut |_| ()).unwrap();
+        build_reference(&table, &schema(), &columns(), 100, created, String::new(), &mut |_| ()).unwrap();
     assert_eq!((reference.rows, reference.overall.outcomes.labels.rows), (3, 2));
     let Performance::Classification(classes) = &reference.overall.outcomes.performance else {
         panic!("a binary model")
