@@ -260,6 +260,13 @@ pub(super) fn check(
         .ok();
     if let Some(ReferenceSpec::File { path }) = &mut reference {
         *path = folder.join(&*path);
+        if options.features.is_empty() {
+            faults.add(
+                key("features"),
+                "a reference of kind \"file\" compares the features that are named here, and there are none; \
+                 write them, like features = [{ name = \"age\", kind = \"numeric\" }]",
+            );
+        }
     }
     let drift = DriftSpec::try_from(options.drift.clone())
         .map_err(|error| faults.add_error(key("drift"), &error))

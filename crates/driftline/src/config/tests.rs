@@ -136,6 +136,22 @@ fn a_binary_model_says_which_class_its_score_is_of() {
 }
 
 #[test]
+fn a_file_reference_needs_features_to_compare() {
+    let found = faults(
+        r#"
+        [[models]]
+        name = "m"
+        task = "multiclass"
+        reference = { kind = "file", path = "reference.csv" }
+        "#,
+        &[],
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].0, "models[0].features");
+    assert!(found[0].1.contains("features = [{ name ="), "{}", found[0].1);
+}
+
+#[test]
 fn text_that_is_not_toml_is_told_with_its_line() {
     let error = parse("[server\nlisten = 1", &[]).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
