@@ -62,9 +62,10 @@ impl Build {
     fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?;
         let model = model(&config, self.model.as_deref())?;
+        reference_files::check_takes_table(model)?;
         let bar = progress::rows(None, "reading");
         let mut step = "";
-        let reference = reference_files::build(model, &self.from, driftline::now(), &mut |progress| {
+        let mut reference = reference_files::build(model, &self.from, driftline::now(), &mut |progress| {
             if progress.step != step {
                 step = progress.step;
                 bar.set_message(step);
@@ -72,6 +73,7 @@ impl Build {
             bar.set_position(progress.rows);
         })?;
         bar.finish_and_clear();
+        reference.source = reference_files::source_by_command(&self.from);
         let folder = ReferenceFolder::of(&config.resolve(&config.options.state.path));
         let path = folder.save(model.schema.model(), &reference)?;
         table::reference(model, &reference);
