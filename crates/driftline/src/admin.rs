@@ -15,9 +15,11 @@ use driftline_expose::read_openapi;
 use driftline_http::{Json, Path, Problem};
 use driftline_source::ingest_openapi;
 use driftline_store::ReferenceFolder;
+use driftline_summary::Reference;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Mutex;
 use tokio_stream::StreamExt;
 use utoipa::{OpenApi, ToSchema};
 
@@ -35,6 +37,15 @@ pub(crate) struct Admin {
     /// The folder that relative paths in a model's settings start from.
     pub(crate) folder: PathBuf,
     pub(crate) max_upload_bytes: usize,
+}
+
+/// The state of the routes.
+#[derive(Clone)]
+struct Routes {
+    admin: Arc<Admin>,
+    /// Held while a model or reference changes: what is stored is then what the engine took last, and a reference
+    /// is of the settings it was built by.
+    changing: Arc<Mutex<()>>,
 }
 
 /// A reference that was put.
@@ -55,7 +66,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/models/{model}", put(put_model))
         .route("/v1/models/{model}/reference", put(put_reference))
         .route("/openapi.json", get(openapi))
-        .with_state(admin)
+        .with_state(Routes { admin: Arc::new(admin), changing: Arc::default() })
 }
 
 /// Every route of the service as OpenAPI describes them.
@@ -68,7 +79,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
             description = "Watches machine-learning models in production: drift, performance, latency, data quality.",
             license(name = "Apache-2.0")
         ),
-        paths(put_model, put_reference),
+        paths(put_model, put_reference, openapi),
         components(schemas(PutReference, Problem))
     )]
     struct AdminApi;
@@ -78,6 +89,11 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
     document
 }
 
+/// Describe the routes.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "service",
+    responses((status = 200, description = "This document", body = Object))
+)]
 async fn openapi() -> axum::Json<utoipa::openapi::OpenApi> {
     axum::Json(openapi_document())
 }
@@ -99,7 +115,7 @@ async fn openapi() -> axum::Json<utoipa::openapi::OpenApi> {
     )
 )]
 async fn put_model(
-    State(admin): State<Admin>,
+    State(Routes { admin, changing }): State<Routes>,
     Path(model): Path<String>,
     Json(mut body): Json<Value>,
 ) -> Result<Response, Problem> {
@@ -114,6 +130,7 @@ async fn put_model(
         }
     }
     let config = read_settings(body, &admin.folder)?;
+    let _turn = changing.lock().await;
     let references = admin.references.clone();
     let for_build = config.clone();
     let reference = tokio::task::spawn_blocking(move || {
@@ -150,7 +167,7 @@ fn read_settings(body: Value, folder: &std::path::Path) -> Result<ModelConfig, P
 /// Compares a model with another reference from now on.
 ///
 /// The body is a table, as `driftline reference --from` reads it: Parquet, CSV or NDJSON, its columns named as the
-/// model's settings say. The reference is stored and outlives a restart.
+/// model's settings say. The reference is stored and outlives a restart, as long as it fits the model's settings.
 #[utoipa::path(
     put, path = "/v1/models/{model}/reference", tag = "models",
     params(("model" = String, Path, description = "The model's name.", example = "churn")),
@@ -160,12 +177,13 @@ fn read_settings(body: Value, folder: &std::path::Path) -> Result<ModelConfig, P
     responses(
         (status = 200, description = "The reference is in use.", body = PutReference),
         (status = 404, description = "There is no such model.", body = Problem),
+        (status = 409, description = "The model is compared with its own windows.", body = Problem),
         (status = 415, description = "Not a kind of table that is read here.", body = Problem),
         (status = 422, description = "A table that makes no reference.", body = Problem)
     )
 )]
 async fn put_reference(
-    State(admin): State<Admin>,
+    State(Routes { admin, changing }): State<Routes>,
     Path(model): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -173,27 +191,52 @@ async fn put_reference(
     let id = ModelId::try_new(&model)
         .map_err(|error| Problem::bad_parameter("model", &model, &error.to_string()))?;
     let extension = extension(&headers)?;
-    let config = admin
-        .handle
-        .settings(id.clone())
-        .await
-        .map_err(stopped)?
-        .ok_or_else(|| Problem::not_found(format!("there is no model {model:?}")))?;
+    // Nobody uploads a table for nothing; what counts is looked at again below.
+    admin.model_of_tables(&id).await?;
     let upload = receive(body, extension, admin.max_upload_bytes).await?;
-    let references = admin.references.clone();
+    let _turn = changing.lock().await;
+    let config = admin.model_of_tables(&id).await?;
+    let source = reference_files::source_by_request(&id);
     let reference = tokio::task::spawn_blocking(move || {
-        let mut reference =
+        let reference =
             reference_files::build(&config, &[upload.path()], crate::service::now(), &mut |_| {})?;
-        reference.source = "PUT /v1/models/{model}/reference".to_owned();
-        references.save(config.schema.model(), &reference)?;
-        Ok(Arc::new(reference))
+        Ok(Arc::new(Reference { source, ..reference }))
     })
     .await
     .map_err(|_| Problem::internal())?
     .map_err(|error: ReferenceFileError| unusable_reference(&error))?;
+    let put = admin.handle.put_reference(id.clone(), Arc::clone(&reference)).await;
+    put.map_err(stopped)?.map_err(Problem::not_found)?;
     let answer = PutReference { model, rows: reference.rows, features: reference.spec.features().len() };
-    admin.handle.put_reference(id, reference).await.map_err(stopped)?.map_err(Problem::not_found)?;
+    // Only what the engine took may outlive a restart.
+    let references = admin.references.clone();
+    tokio::task::spawn_blocking(move || references.save(&id, &reference))
+        .await
+        .map_err(|_| Problem::internal())?
+        .map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, model = answer.model, "Failed to store a reference that is in use.");
+            Problem::internal()
+        })?;
     Ok(axum::Json(answer))
+}
+
+impl Admin {
+    /// The settings of a model that may be compared with a table.
+    async fn model_of_tables(&self, id: &ModelId) -> Result<Box<ModelConfig>, Problem> {
+        let settings = self.handle.settings(id.clone()).await.map_err(stopped)?;
+        let config =
+            settings.ok_or_else(|| Problem::not_found(format!("there is no model {:?}", id.as_str())))?;
+        reference_files::check_takes_table(&config).map_err(|error| {
+            Problem::new(
+                StatusCode::CONFLICT,
+                "reference_of_own_windows",
+                "The model is compared with its own windows.",
+            )
+            .detail(error.to_string())
+        })?;
+        Ok(config)
+    }
 }
 
 fn extension(headers: &HeaderMap) -> Result<&'static str, Problem> {
