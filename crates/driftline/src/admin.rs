@@ -1,6 +1,6 @@
 //! Routes that change what is watched: models and their references.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
+use driftline_evaluate::ReferenceOptions;
 use driftline_events::ModelId;
 use driftline_expose::read_openapi;
 use driftline_http::{Json, Path, Problem};
@@ -23,7 +24,7 @@ use tokio::sync::Mutex;
 use tokio_stream::StreamExt;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::config::{ConfigError, ModelConfig, ModelOptions};
+use crate::config::{ConfigError, Fault, ModelConfig, ModelOptions};
 use crate::pipeline::{PipelineHandle, Stopped};
 use crate::reference_files::{self, ReferenceFileError};
 use crate::registry::Registry;
@@ -156,11 +157,29 @@ fn read_settings(body: Value, folder: &std::path::Path) -> Result<ModelConfig, P
     };
     let options: ModelOptions = serde_path_to_error::deserialize(body)
         .map_err(|error| faulty(vec![format!("{}: {}", error.path(), error.inner())]))?;
-    ModelConfig::try_new(&options, folder).map_err(|error| match error {
-        ConfigError::Faults { faults, .. } => {
-            faulty(faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message)).collect())
-        }
-        other => faulty(vec![other.to_string()]),
+    let mut faults = Vec::from_iter(foreign_path(&options.reference));
+    match ModelConfig::try_new(&options, folder) {
+        Ok(config) if faults.is_empty() => return Ok(config),
+        Ok(_) => {}
+        Err(ConfigError::Faults { faults: more, .. }) => faults.extend(more),
+        Err(other) => return Err(faulty(vec![other.to_string()])),
+    }
+    Err(faulty(faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message)).collect()))
+}
+
+/// Whoever may put a model may not read any file of the machine: only what lies in the configuration's folder, by
+/// a plain path. `:` and `~` would start an address or a home folder for those who read tables.
+fn foreign_path(reference: &ReferenceOptions) -> Option<Fault> {
+    let ReferenceOptions::File { path } = reference else { return None };
+    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        && !path.to_string_lossy().contains(['*', '?', '[', ']', '{', '}', ':', '~', '\\']);
+    (!is_plain).then(|| Fault {
+        place: "reference.path".to_owned(),
+        message: format!(
+            "{:?} may not be named here; write a path in the configuration's folder, relative and without `..` and \
+             patterns, or send the table itself with PUT /v1/models/{{model}}/reference",
+            path.display().to_string()
+        ),
     })
 }
 
