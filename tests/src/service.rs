@@ -19,7 +19,7 @@ pub struct TestService {
     pub client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
-    _state: TempDir,
+    _state: Option<TempDir>,
 }
 
 impl TestService {
@@ -37,9 +37,18 @@ impl TestService {
     /// If the configuration does not hold or the service does not start.
     pub async fn start_in(config: &str, folder: &Path) -> Self {
         let state = tempfile::tempdir().expect("a temporary folder can be made");
+        let service = Self::start_with(config, folder, state.path()).await;
+        Self { _state: Some(state), ..service }
+    }
+
+    /// As [`TestService::start_in`], with a state that outlives the service.
+    ///
+    /// # Panics
+    /// If the configuration does not hold or the service does not start.
+    pub async fn start_with(config: &str, folder: &Path, state: &Path) -> Self {
         let environment = [
             ("DRIFTLINE_SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-            ("DRIFTLINE_STATE__PATH".to_owned(), format!("{:?}", state.path())),
+            ("DRIFTLINE_STATE__PATH".to_owned(), format!("{state:?}")),
         ];
         let config = Config::parse(config, "test", folder.to_owned(), environment.into_iter())
             .unwrap_or_else(|error| panic!("{error}"));
@@ -51,7 +60,7 @@ impl TestService {
             ended.unwrap_or_else(|error| panic!("{error:?}"));
         });
         let client = reqwest::Client::builder().no_proxy().build().expect("a client needs nothing");
-        Self { url, client, stop: Some(stop), running, _state: state }
+        Self { url, client, stop: Some(stop), running, _state: None }
     }
 
     /// Posts a body and gives status and answer.
@@ -65,12 +74,24 @@ impl TestService {
         (status, answer.json().await.expect("the answer is JSON"))
     }
 
+    /// Puts a body and gives status and answer.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn put(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let request = self.client.put(format!("{}{path}", self.url)).header("content-type", content_type);
+        let answer = request.body(body).send().await.expect("the service answers");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.expect("the answer is JSON"))
+    }
+
     /// Gets a path and gives status and text.
     ///
     /// # Panics
     /// If there is no answer.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("the service answers");
+        let answer =
+            self.client.get(format!("{}{path}", self.url)).send().await.expect("the service answers");
         let status = answer.status().as_u16();
         (status, answer.text().await.expect("the answer is text"))
     }
@@ -101,7 +122,11 @@ impl TestService {
     ///
     /// # Panics
     /// If it does not in time.
-    pub async fn wait_for<T, F: Future<Output = Option<T>>>(&self, what: &str, mut ready: impl FnMut() -> F) -> T {
+    pub async fn wait_for<T, F: Future<Output = Option<T>>>(
+        &self,
+        what: &str,
+        mut ready: impl FnMut() -> F,
+    ) -> T {
         for _ in 0..600 {
             if let Some(found) = ready().await {
                 return found;
@@ -125,7 +150,9 @@ impl TestService {
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()
