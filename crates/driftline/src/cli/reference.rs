@@ -17,7 +17,7 @@ pub(crate) struct ReferenceCommand {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    build: Option<Build>,
+    build: Build,
 }
 
 #[derive(Debug, Subcommand)]
@@ -26,10 +26,12 @@ enum Action {
     Show(Show),
 }
 
+/// What is needed without a subcommand; with one, nothing of it is there.
 #[derive(Debug, Args)]
 struct Build {
-    #[command(flatten)]
-    config: ConfigArgument,
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", env = "DRIFTLINE_CONFIG", required = true)]
+    config: Option<PathBuf>,
     /// The model; not needed if the configuration has one only.
     #[arg(long)]
     model: Option<String>,
@@ -50,17 +52,17 @@ struct Show {
 impl ReferenceCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         log_warnings();
-        match (self.action, self.build) {
-            (Some(Action::Show(show)), _) => show.run(),
-            (None, Some(build)) => build.run(),
-            (None, None) => anyhow::bail!("say what to do: --from TABLE builds a reference, `show` shows it"),
+        match self.action {
+            Some(Action::Show(show)) => show.run(),
+            None => self.build.run(),
         }
     }
 }
 
 impl Build {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let config = self.config.load()?;
+        let config = self.config.context("name the configuration file with --config")?;
+        let config = ConfigArgument { config }.load()?;
         let model = model(&config, self.model.as_deref())?;
         reference_files::check_takes_table(model)?;
         let bar = progress::rows(None, "reading");
@@ -96,5 +98,62 @@ impl Show {
         })?;
         table::reference(model, &reference);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+    use driftline_events::ModelId;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn run<'a>(arguments: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<ExitCode> {
+        let command = ["driftline", "reference"].map(Path::new);
+        Cli::try_parse_from(command.into_iter().chain(arguments)).expect("the arguments are right").run()
+    }
+
+    /// Builds a reference of two rows for a model whose reference is of this kind.
+    fn build(folder: &Path, reference: &str) -> anyhow::Result<ExitCode> {
+        let (config, table) = (folder.join("driftline.toml"), folder.join("rows.csv"));
+        let model = format!(
+            "[[models]]\nname = \"m\"\ntask = \"multiclass\"\nreference = {reference}\n\
+             features = [{{ name = \"x\", kind = \"numeric\" }}]\n"
+        );
+        std::fs::write(&config, model).expect("the folder can be written");
+        std::fs::write(&table, "x\n1\n2\n").expect("the folder can be written");
+        run([Path::new("--config"), &config, Path::new("--from"), &table])
+    }
+
+    #[test]
+    fn a_built_reference_says_that_it_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        build(folder.path(), r#"{ kind = "file", path = "not-there.csv" }"#).unwrap();
+        let references = ReferenceFolder::of(&folder.path().join("driftline-state"));
+        let stored = references.load(&ModelId::try_new("m").unwrap()).unwrap().unwrap();
+        let source = format!("driftline reference --from {}", folder.path().join("rows.csv").display());
+        assert_eq!((stored.rows, stored.source), (2, source));
+        run([Path::new("show"), Path::new("--config"), &folder.path().join("driftline.toml")]).unwrap();
+    }
+
+    #[test]
+    fn a_configuration_and_a_table_are_needed() {
+        for arguments in
+            [&["reference"][..], &["reference", "--from", "x.csv"], &["reference", "-c", "x.toml"]]
+        {
+            let error = Cli::try_parse_from(["driftline"].iter().chain(arguments)).unwrap_err();
+            assert_eq!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_compared_with_its_own_windows_gets_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = build(folder.path(), r#"{ kind = "trailing", windows = 3 }"#).unwrap_err();
+        assert!(error.to_string().contains("compared with its own windows"), "{error}");
+        assert!(!folder.path().join("driftline-state").exists(), "nothing was stored");
     }
 }
