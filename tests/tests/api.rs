@@ -86,10 +86,24 @@ async fn settings_that_do_not_hold_are_told_all_at_once() {
     assert_eq!(status, 422, "{problem}");
     let expected = ["features[0].name", "max_segment_values", "positive", "reference", "windows"];
     assert_eq!(places(&problem), BTreeSet::from(expected), "{problem}");
+    let body = json!({
+        "task": "binary", "colour": "blue", "max_segment_values": 0, "retention": "soon",
+        "features": [{"name": "x", "kind": "number"}, {"name": "y", "kind": "numeric"}],
+        "reference": {"kind": "file", "path": "/etc/passwd"}
+    });
+    let (status, problem) = put_model(&service, "m", &body).await;
+    assert_eq!(status, 422, "{problem}");
+    let expected =
+        ["colour", "features[0].kind", "max_segment_values", "positive", "reference.path", "retention"];
+    assert!(places(&problem).is_superset(&BTreeSet::from(expected)), "{problem}");
+    assert!(!problem["detail"].as_str().unwrap().contains('\n'), "{problem}");
     let (status, problem) = put_model(&service, "m", &with(model(), "name", json!("n"))).await;
     assert_eq!((status, &problem["parameter"]), (400, &json!("name")), "{problem}");
-    let (status, problem) = put_model(&service, "m", &with(model(), "colour", json!("blue"))).await;
-    assert_eq!(status, 422, "{problem}");
+    for body in [json!([1]), json!(7), json!({"task": null}), json!({"windows": [null]})] {
+        let (status, problem) = put_model(&service, "m", &body).await;
+        assert_eq!(status, 422, "{body}: {problem}");
+        assert!(!places(&problem).is_empty(), "{body}: {problem}");
+    }
     let (status, _) = service.get("/v1/models/m").await;
     assert_eq!(status, 404, "nothing was put");
     service.stop().await;

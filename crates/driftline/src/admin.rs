@@ -150,21 +150,41 @@ async fn put_model(
 }
 
 fn read_settings(body: Value, folder: &std::path::Path) -> Result<ModelConfig, Problem> {
-    let faulty = |faults: Vec<String>| {
+    let faulty = |faults: Vec<Fault>| {
+        let told = |Fault { place, message }: &Fault| {
+            // What reads TOML says the place once more in a line of its own.
+            let message = message.lines().next().unwrap_or_default();
+            if place.is_empty() { message.to_owned() } else { format!("{place}: {message}") }
+        };
+        let faults: Vec<String> = faults.iter().map(told).collect();
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "faulty_settings", "The model's settings do not hold.")
             .detail(faults.join("; "))
             .with("faults", faults)
     };
-    let options: ModelOptions = serde_path_to_error::deserialize(body)
-        .map_err(|error| faulty(vec![format!("{}: {}", error.path(), error.inner())]))?;
-    let mut faults = Vec::from_iter(foreign_path(&options.reference));
+    let fault = |error: &dyn std::error::Error| Fault { place: String::new(), message: error.to_string() };
+    // As in TOML, what is null is not there.
+    let settings = toml::Value::try_from(without_nulls(body)).map_err(|error| faulty(vec![fault(&error)]))?;
+    let (options, mut faults) = ModelOptions::read(settings);
+    let Some(options) = options else { return Err(faulty(faults)) };
+    faults.extend(foreign_path(&options.reference));
     match ModelConfig::try_new(&options, folder) {
         Ok(config) if faults.is_empty() => return Ok(config),
         Ok(_) => {}
         Err(ConfigError::Faults { faults: more, .. }) => faults.extend(more),
-        Err(other) => return Err(faulty(vec![other.to_string()])),
+        Err(other) => faults.push(fault(&other)),
     }
-    Err(faulty(faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message)).collect()))
+    Err(faulty(faults))
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().filter(|(_, value)| !value.is_null());
+            members.map(|(name, value)| (name, without_nulls(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
 }
 
 /// Whoever may put a model may not read any file of the machine: only what lies in the configuration's folder, by

@@ -13,7 +13,7 @@ use driftline_window::{TimeOptions, TimeSpec, WindowOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fault::Faults;
+use super::fault::{Fault, Faults};
 
 /// One model, as the configuration or `PUT /v1/models/{model}` writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -154,6 +154,14 @@ impl ModelOptions {
             retention: default_retention(),
             label_horizon: default_horizon(),
         }
+    }
+
+    /// Reads settings, and all faults of their form; `None` where nothing can be made of them.
+    #[must_use]
+    pub fn read(settings: toml::Value) -> (Option<Self>, Vec<Fault>) {
+        let mut faults = Faults::default();
+        let options = super::fault::read(settings, &mut faults);
+        (options, faults.into_list())
     }
 
     /// The settings of a model that was registered from its first events.
