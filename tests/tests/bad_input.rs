@@ -1,6 +1,8 @@
 //! What a service is sent by mistake or in malice: each gets its error, the good rows beside it count, and the
 //! service stays up.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::io::Write as _;
 
 use driftline_tests::service::TestService;
@@ -31,7 +33,10 @@ fn reasons(answer: &Value) -> Vec<&str> {
 async fn counted(service: &TestService, reason: &str) -> f64 {
     let (_, text) = service.get("/metrics").await;
     text.lines()
-        .filter(|line| line.starts_with("driftline_events_rejected_total{") && line.contains(&format!("reason=\"{reason}\"")))
+        .filter(|line| {
+            line.starts_with("driftline_events_rejected_total{")
+                && line.contains(&format!("reason=\"{reason}\""))
+        })
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum()
 }
@@ -39,7 +44,8 @@ async fn counted(service: &TestService, reason: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_row_is_rejected_with_its_place_and_its_neighbours_count() {
     let service = TestService::start(CONFIG).await;
-    let deep = format!(r#"{{"model":"m","features":{{"x":{}1{}}}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    let deep =
+        format!(r#"{{"model":"m","features":{{"x":{}1{}}}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     let many: Vec<String> = (0..100_000).map(|i| format!("\"f{i}\":{i}")).collect();
     let many = format!(r#"{{"model":"m","features":{{{}}}}}"#, many.join(","));
     let cases = [

@@ -1,5 +1,7 @@
 //! The same events by every way in give the same final reports.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -27,7 +29,8 @@ struct Traffic {
 }
 
 fn traffic() -> Traffic {
-    let options = SimulateOptions { rate_per_second: 30.0, speed: 60.0, seed: 7, ..SimulateOptions::default() };
+    let options =
+        SimulateOptions { rate_per_second: 30.0, speed: 60.0, seed: 7, ..SimulateOptions::default() };
     let spec = SimulateSpec::try_from(options).unwrap();
     let start = EventTime::parse("2026-01-01T00:00:00Z").unwrap();
     let mut simulator = Simulator::try_new(&spec, start).unwrap();
@@ -129,7 +132,8 @@ fn by_key(reports: Vec<WindowReport>) -> Reports {
         .into_iter()
         .filter(|report| report.is_final && (report.rows > 0 || report.performance_by_label_time.rows > 0))
         .map(|report| {
-            let key = json!([report.window.name, report.window.end.to_string(), report.version, report.segment]);
+            let key =
+                json!([report.window.name, report.window.end.to_string(), report.version, report.segment]);
             let mut value = serde_json::to_value(report).unwrap();
             value.as_object_mut().unwrap().remove("revision");
             (key.to_string(), value)
@@ -142,7 +146,8 @@ fn replayed(folder: &Path, traffic: &Traffic) -> Reports {
     std::fs::write(folder.join("labels.ndjson"), ndjson(&traffic.labels)).unwrap();
     let config = Config::parse(&config("off"), "test", folder.to_owned(), std::iter::empty()).unwrap();
     let model = &config.models[0];
-    let reference = load_or_build(model, &ReferenceFolder::of(&folder.join("state")), driftline::now()).unwrap();
+    let reference =
+        load_or_build(model, &ReferenceFolder::of(&folder.join("state")), driftline::now()).unwrap();
     let (predictions, labels) = (
         Table::open([folder.join("predictions.ndjson")]).unwrap(),
         Table::open([folder.join("labels.ndjson")]).unwrap(),
@@ -229,7 +234,8 @@ async fn every_way_in_gives_the_same_final_reports() {
     std::fs::write(folder.path().join("reference.ndjson"), flat(&traffic.reference)).unwrap();
     let replayed = replayed(folder.path(), &traffic);
     assert!(replayed.len() > 60, "{} windows", replayed.len());
-    let drifted = replayed.values().filter(|report| report["drift"]["drifted_features"].as_u64() > Some(0)).count();
+    let drifted =
+        replayed.values().filter(|report| report["drift"]["drifted_features"].as_u64() > Some(0)).count();
     assert!(drifted > 5, "something to compare: {drifted} windows drifted");
 
     let ordered = posted(folder.path(), in_order(&traffic, 100), replayed.len()).await;
@@ -239,7 +245,8 @@ async fn every_way_in_gives_the_same_final_reports() {
     let seed = 20_260_101;
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut shuffled = Traffic { predictions: Vec::new(), labels: traffic.labels.clone(), reference: Vec::new() };
+    let mut shuffled =
+        Traffic { predictions: Vec::new(), labels: traffic.labels.clone(), reference: Vec::new() };
     for chunk in traffic.predictions.chunk_by(|a, b| millis(a) / 30_000 == millis(b) / 30_000) {
         let mut chunk = chunk.to_vec();
         chunk.shuffle(&mut rng);
@@ -249,7 +256,8 @@ async fn every_way_in_gives_the_same_final_reports() {
     let shuffled = posted(folder.path(), in_order(&shuffled, 37), replayed.len()).await;
     assert_same("shuffled", &replayed, &shuffled);
 
-    let mut labels_first: Vec<Post> = traffic.labels.chunks(500).map(|chunk| Post::Labels(chunk.to_vec())).collect();
+    let mut labels_first: Vec<Post> =
+        traffic.labels.chunks(500).map(|chunk| Post::Labels(chunk.to_vec())).collect();
     labels_first.extend(traffic.predictions.chunks(500).map(|chunk| Post::Predictions(chunk.to_vec())));
     let labels_first = posted(folder.path(), labels_first, replayed.len()).await;
     assert_same("labels first", &replayed, &labels_first);

@@ -1,5 +1,7 @@
 //! A real Prometheus scrapes a running service.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -155,24 +157,28 @@ async fn every_metric_is_scraped_with_its_labels() {
         let series = prometheus.get(client, "/api/v1/series", &[("match[]", selector)]).await.unwrap();
         let series: Vec<&serde_json::Map<String, Value>> =
             series["data"].as_array().unwrap().iter().filter_map(Value::as_object).collect();
-        missing = METRICS.iter().filter_map(|metric| {
-            let name = match metric.kind {
-                MetricKind::Histogram => format!("{}_bucket", metric.name),
-                _ => metric.name.to_owned(),
-            };
-            let found: Vec<_> = series.iter().filter(|labels| labels["__name__"] == name.as_str()).collect();
-            let own = |labels: &serde_json::Map<String, Value>| -> BTreeSet<String> {
-                let given = ["__name__", "instance", "job", "le"];
-                labels.keys().filter(|label| !given.contains(&label.as_str())).cloned().collect()
-            };
-            let documented: BTreeSet<String> = metric.labels.iter().map(ToString::to_string).collect();
-            if found.is_empty() {
-                return Some(format!("{name}: no series"));
-            }
-            // An empty label is no label to Prometheus.
-            let odd = found.iter().find(|labels| !own(labels).is_subset(&documented))?;
-            Some(format!("{name}: {:?} is not {documented:?}", own(odd)))
-        }).collect();
+        missing = METRICS
+            .iter()
+            .filter_map(|metric| {
+                let name = match metric.kind {
+                    MetricKind::Histogram => format!("{}_bucket", metric.name),
+                    _ => metric.name.to_owned(),
+                };
+                let found: Vec<_> =
+                    series.iter().filter(|labels| labels["__name__"] == name.as_str()).collect();
+                let own = |labels: &serde_json::Map<String, Value>| -> BTreeSet<String> {
+                    let given = ["__name__", "instance", "job", "le"];
+                    labels.keys().filter(|label| !given.contains(&label.as_str())).cloned().collect()
+                };
+                let documented: BTreeSet<String> = metric.labels.iter().map(ToString::to_string).collect();
+                if found.is_empty() {
+                    return Some(format!("{name}: no series"));
+                }
+                // An empty label is no label to Prometheus.
+                let odd = found.iter().find(|labels| !own(labels).is_subset(&documented))?;
+                Some(format!("{name}: {:?} is not {documented:?}", own(odd)))
+            })
+            .collect();
         if missing.is_empty() {
             break;
         }

@@ -23,8 +23,8 @@ pub use model::{LabelCounts, LatestKey, Model, ModelStatus};
 
 use crate::config::{ModelConfig, ModelOptions};
 
-/// Closed windows that are evaluated again at one tick, at most; the rest waits for the next, so that labels for a
-/// week of old predictions cannot hold up what is new.
+/// Closed windows of one name and model that are evaluated again at one tick, at most; the rest waits for the next, so
+/// that labels for a week of old predictions cannot hold up what is new.
 const REVISIONS_PER_TICK: usize = 64;
 
 /// What an [`Engine`] holds in memory at most.
@@ -98,7 +98,9 @@ impl Engine {
         origin: ModelOrigin,
     ) -> Result<(), EngineError> {
         let id = config.schema.model().clone();
-        if !self.models.contains_key(&id) && self.models.len() >= self.limits.max_models {
+        // Models from events are counted where they are registered.
+        let counted = origin != ModelOrigin::Events && !self.models.contains_key(&id);
+        if counted && self.models.len() >= self.limits.max_models {
             return Err(EngineError::TooManyModels { limit: self.limits.max_models });
         }
         let pending = Box::new(MemoryPending::new(self.limits.pending_predictions));
@@ -171,41 +173,38 @@ impl Engine {
         self.models.values()
     }
 
-    /// Evaluates the windows that closed or changed by `now`, keeps their reports, and forgets what is too old.
-    ///
-    /// # Errors
-    /// [`EngineError::Window`], which is a fault of the program.
-    pub fn tick(&mut self, now: EventTime) -> Result<Vec<Arc<WindowReport>>, EngineError> {
-        let mut reports = Vec::new();
+    /// Evaluates the windows that closed or changed by `now`, keeps their reports, forgets what is too old, and says
+    /// how many windows there were. A model that fails is reported and leaves the others alone.
+    pub fn tick(&mut self, now: EventTime) -> (usize, Vec<EngineError>) {
+        let (mut evaluated, mut failures) = (0, Vec::new());
         for (id, model) in &mut self.models {
             model.advance(now);
-            let due = model.due(REVISIONS_PER_TICK);
-            for due in due {
-                let report = model
-                    .evaluate(&due)
-                    .map_err(|source| EngineError::Window { model: id.clone(), source })?;
-                self.history.put(Arc::clone(&report));
-                reports.push(report);
+            for due in model.due(REVISIONS_PER_TICK) {
+                match model.evaluate(&due) {
+                    Ok(report) => self.history.put(report),
+                    Err(source) => failures.push(EngineError::Window { model: id.clone(), source }),
+                }
+                evaluated += 1;
             }
             model.expire();
         }
-        Ok(reports)
+        (evaluated, failures)
     }
 
-    /// Evaluates the windows that are still open, so that their figures so far can be seen, and says how many.
-    ///
-    /// # Errors
-    /// As [`Engine::tick`].
-    pub fn evaluate_open(&mut self) -> Result<usize, EngineError> {
-        let mut evaluated = 0;
+    /// Evaluates the windows that are still open, so that their figures so far can be seen; the rest is as in
+    /// [`Engine::tick`].
+    pub fn evaluate_open(&mut self) -> (usize, Vec<EngineError>) {
+        let (mut evaluated, mut failures) = (0, Vec::new());
         for (id, model) in &mut self.models {
-            let window = |source| EngineError::Window { model: id.clone(), source };
-            for report in model.evaluate_open().map_err(window)? {
-                self.history.put(report);
-                evaluated += 1;
+            match model.evaluate_open() {
+                Ok(reports) => {
+                    evaluated += reports.len();
+                    reports.into_iter().for_each(|report| self.history.put(report));
+                }
+                Err(source) => failures.push(EngineError::Window { model: id.clone(), source }),
             }
         }
-        Ok(evaluated)
+        (evaluated, failures)
     }
 
     /// For replays: evaluates the windows that nothing can change any more, or all that are left (`at_end`).

@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::ModelConfig;
 use crate::engine::{Engine, EngineError};
+use crate::registry::Registry;
 use crate::status::{self, Published};
 
 /// Questions that may wait at once; each is answered in milliseconds, and whoever asks waits for the answer.
@@ -117,18 +118,23 @@ impl PipelineHandle {
 /// The engine and the ends of its channels.
 pub(crate) struct Pipeline {
     engine: Engine,
+    registry: Arc<Registry>,
     submissions: mpsc::Receiver<Submission>,
     questions: mpsc::Receiver<Question>,
     clock: Clock,
     evaluate_every: Duration,
     published: watch::Sender<Arc<Published>>,
     evaluation: Histogram,
+    /// Rows that the engine refused, and evaluations that failed: faults of the program, counted to be seen.
+    refused_rows: u64,
+    failures: u64,
 }
 
 impl Pipeline {
     /// A pipeline around an engine, the handle to ask it, and what it publishes.
     pub(crate) fn new(
         engine: Engine,
+        registry: Arc<Registry>,
         submissions: mpsc::Receiver<Submission>,
         clock: Clock,
         evaluate_every: Duration,
@@ -136,12 +142,23 @@ impl Pipeline {
         let (sender, questions) = mpsc::channel(QUESTIONS);
         let (published, receiver) = watch::channel(Arc::new(Published::default()));
         let evaluation = Histogram::default();
-        let pipeline = Self { engine, submissions, questions, clock, evaluate_every, published, evaluation };
+        let pipeline = Self {
+            engine,
+            registry,
+            submissions,
+            questions,
+            clock,
+            evaluate_every,
+            published,
+            evaluation,
+            refused_rows: 0,
+            failures: 0,
+        };
         (pipeline, PipelineHandle(sender), receiver)
     }
 
     /// Runs until every source has gone; then evaluates what closed, and ends.
-    pub(crate) async fn run(mut self) -> Result<(), EngineError> {
+    pub(crate) async fn run(mut self) {
         let mut tick = tokio::time::interval(TICK.min(self.evaluate_every));
         // After a long fold one tick is enough to catch up.
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -149,44 +166,53 @@ impl Pipeline {
         loop {
             tokio::select! {
                 submission = self.submissions.recv() => match submission {
-                    Some(submission) => self.take(submission)?,
+                    Some(submission) => self.take(submission),
                     None => break,
                 },
                 Some(question) = self.questions.recv() => self.answer(question),
                 _ = tick.tick() => {
-                    self.evaluate(&mut evaluated_open)?;
+                    self.evaluate(&mut evaluated_open);
                 }
             }
         }
-        self.evaluate(&mut None)
+        self.evaluate(&mut None);
     }
 
-    fn take(&mut self, submission: Submission) -> Result<(), EngineError> {
+    fn take(&mut self, submission: Submission) {
         let now = (self.clock)();
         let mut taken: Vec<Taken> = Vec::with_capacity(submission.batches.len());
         for batch in &submission.batches {
-            taken.push(match submission.event {
-                EventKind::Prediction => self.engine.push_predictions(batch, Some(now))?,
-                EventKind::Label => self.engine.push_labels(batch)?,
-            });
+            let outcome = match submission.event {
+                EventKind::Prediction => self.engine.push_predictions(batch, Some(now)),
+                EventKind::Label => self.engine.push_labels(batch),
+            };
+            taken.push(outcome.unwrap_or_else(|error| {
+                // One model's fault takes neither the service nor the other models with it.
+                self.refused_rows += batch.rows.num_rows() as u64;
+                report_failure(&error);
+                Taken::default()
+            }));
         }
         submission.reply.send(Receipt { taken });
-        Ok(())
     }
 
-    fn evaluate(&mut self, evaluated_open: &mut Option<Instant>) -> Result<(), EngineError> {
+    fn evaluate(&mut self, evaluated_open: &mut Option<Instant>) {
         let started = Instant::now();
-        let mut evaluated = self.engine.tick((self.clock)())?.len();
+        let (mut evaluated, mut failures) = self.engine.tick((self.clock)());
         if evaluated_open.is_none_or(|at| at.elapsed() >= self.evaluate_every) {
             *evaluated_open = Some(started);
-            evaluated += self.engine.evaluate_open()?;
+            let (open, failed) = self.engine.evaluate_open();
+            evaluated += open;
+            failures.extend(failed);
         }
+        failures.iter().for_each(report_failure);
+        self.failures += failures.len() as u64;
         if evaluated > 0 {
             self.evaluation.observe(started.elapsed().as_secs_f64());
         }
-        let published = Published::of(&self.engine, (self.clock)(), &self.evaluation);
+        let faults = (self.refused_rows, self.failures);
+        let published = Published::of(&self.engine, (self.clock)(), &self.evaluation, faults);
         self.published.send_replace(Arc::new(published));
-        Ok(())
     }
 
     fn answer(&mut self, question: Question) {
@@ -206,7 +232,12 @@ impl Pipeline {
                 drop(answer.send(settings));
             }
             Question::PutModel(config, reference, answer) => {
+                let schema = Arc::clone(&config.schema);
                 let put = self.engine.put_model(*config, reference, ModelOrigin::Api);
+                // Both at once, also when whoever asked has gone.
+                if put.is_ok() {
+                    self.registry.put(schema);
+                }
                 drop(answer.send(put));
             }
             Question::PutReference(model, reference, answer) => {
@@ -214,4 +245,15 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Logs a fault of the program with its causes.
+fn report_failure(error: &EngineError) {
+    let mut causes = String::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        causes = format!("{causes}: {source}");
+        cause = source.source();
+    }
+    tracing::error!(%error, causes, "Failed to fold or evaluate; the rest goes on.");
 }

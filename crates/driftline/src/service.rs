@@ -53,9 +53,9 @@ pub enum ServiceError {
         #[source]
         source: std::io::Error,
     },
-    /// The engine failed, which is a fault of the program.
-    #[error("the pipeline failed")]
-    Pipeline(#[from] EngineError),
+    /// The engine refused a configured model.
+    #[error("a configured model cannot be watched")]
+    Model(#[from] EngineError),
     /// The server failed.
     #[error("the server failed")]
     Server(#[source] std::io::Error),
@@ -83,7 +83,7 @@ pub struct Service {
     published: watch::Receiver<Arc<Published>>,
     stop: CancellationToken,
     server: JoinHandle<Result<(), std::io::Error>>,
-    pipeline: oneshot::Receiver<Result<(), EngineError>>,
+    pipeline: oneshot::Receiver<()>,
     shutdown_timeout: Duration,
 }
 
@@ -147,7 +147,7 @@ impl Service {
             Arc::new(Ingest::new(ingest_spec, Arc::clone(&registry) as _, Arc::clone(&clock), sender));
         let evaluate_every = options.metrics.evaluate_every.duration();
         let (pipeline, handle, published) =
-            Pipeline::new(engine, submissions, Arc::clone(&clock), evaluate_every);
+            Pipeline::new(engine, Arc::clone(&registry), submissions, Arc::clone(&clock), evaluate_every);
 
         let metrics = Metrics::new(expose_spec, snapshot_source(&ingest, &published, &clock));
         let read = Arc::new(PipelineModel::new(handle.clone()));
@@ -201,28 +201,29 @@ impl Service {
     /// # Errors
     /// [`ServiceError`] of the part that failed or did not end in time.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
-        let mut server_ended = None;
-        let mut pipeline_ended = None;
+        let (mut server, mut pipeline) = (None, None);
         tokio::select! {
             () = stop => tracing::info!("Stopping."),
-            ended = &mut self.server => server_ended = Some(ended),
-            ended = &mut self.pipeline => pipeline_ended = Some(ended),
+            ended = &mut self.server => server = Some(ended),
+            ended = &mut self.pipeline => pipeline = Some(ended),
+        }
+        if server.is_some() || pipeline.is_some() {
+            let part = if server.is_some() { "server" } else { "pipeline" };
+            tracing::error!(part, "A part ended by itself; stopping.");
         }
         self.stop.cancel();
         let timeout = self.shutdown_timeout;
-        let server = match server_ended {
-            Some(ended) => ended,
-            None => tokio::time::timeout(timeout, &mut self.server)
-                .await
-                .map_err(|_| ServiceError::Stuck { part: "the server", timeout })?,
-        };
-        let pipeline = match pipeline_ended {
-            Some(ended) => ended,
-            None => tokio::time::timeout(timeout, &mut self.pipeline)
-                .await
-                .map_err(|_| ServiceError::Stuck { part: "the pipeline", timeout })?,
-        };
-        pipeline.map_err(|_| ServiceError::Panicked { part: "the pipeline" })??;
+        if server.is_none() {
+            server = tokio::time::timeout(timeout, &mut self.server).await.ok();
+        }
+        // A server that hangs holds the pipeline's input open; what the pipeline has is folded all the same.
+        if pipeline.is_none() && server.is_some() {
+            pipeline = tokio::time::timeout(timeout, &mut self.pipeline).await.ok();
+        }
+        let server = server.ok_or(ServiceError::Stuck { part: "the server", timeout })?;
+        pipeline
+            .ok_or(ServiceError::Stuck { part: "the pipeline", timeout })?
+            .map_err(|_| ServiceError::Panicked { part: "the pipeline" })?;
         server.map_err(|_| ServiceError::Panicked { part: "the server" })?.map_err(ServiceError::Server)
     }
 }
@@ -233,11 +234,13 @@ fn config_error<E: std::error::Error>(errors: Vec<E>) -> ServiceError {
 
 /// Runs the pipeline on a thread of its own: folding and evaluating are computation, and must not hold up the
 /// threads that answer requests.
-fn spawn_pipeline(pipeline: Pipeline) -> oneshot::Receiver<Result<(), EngineError>> {
+fn spawn_pipeline(pipeline: Pipeline) -> oneshot::Receiver<()> {
     let (sender, ended) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     let spawned = std::thread::Builder::new().name("pipeline".to_owned()).spawn(move || {
-        drop(sender.send(runtime.block_on(pipeline.run())));
+        runtime.block_on(pipeline.run());
+        // Whoever waited may have gone.
+        sender.send(()).unwrap_or_default();
     });
     // Without a thread the sender is gone, and whoever waits sees that the pipeline ended.
     if let Err(error) = spawned {
@@ -262,6 +265,9 @@ fn snapshot_source(
             started: Some(started),
             evaluation: published.evaluation.clone(),
             last_evaluation: Some(published.time),
+            reports_dropped: published.reports_dropped,
+            refused_rows: published.faults.0,
+            failed_evaluations: published.faults.1,
             ..status::service(ingest.snapshot())
         };
         Arc::new(Snapshot {

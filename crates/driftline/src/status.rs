@@ -10,7 +10,7 @@ use driftline_expose::{
 };
 use driftline_source::IngestSnapshot;
 
-use crate::engine::{Engine, Model};
+use crate::engine::{Engine, LabelCounts, Model};
 
 /// What the pipeline publishes after every tick.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ pub struct Published {
     pub models: Vec<ModelSnapshot>,
     /// How long evaluation took, each time.
     pub evaluation: Histogram,
+    /// Reports that went because there were too many.
+    pub reports_dropped: u64,
+    /// Rows that the engine refused, and evaluations that failed.
+    pub faults: (u64, u64),
 }
 
 impl Default for Published {
@@ -32,17 +36,21 @@ impl Default for Published {
             reports: Vec::new(),
             models: Vec::new(),
             evaluation: Histogram::default(),
+            reports_dropped: 0,
+            faults: (0, 0),
         }
     }
 }
 
 impl Published {
-    pub(crate) fn of(engine: &Engine, time: EventTime, evaluation: &Histogram) -> Self {
+    pub(crate) fn of(engine: &Engine, time: EventTime, evaluation: &Histogram, faults: (u64, u64)) -> Self {
         Self {
             time,
             reports: engine.models().flat_map(Model::shown).collect(),
             models: engine.models().map(snapshot).collect(),
             evaluation: evaluation.clone(),
+            reports_dropped: engine.reports_dropped(),
+            faults,
         }
     }
 }
@@ -58,11 +66,31 @@ fn snapshot(model: &Model) -> ModelSnapshot {
         model: model.schema().model().to_string(),
         watermark: status.watermark,
         last_arrival: model.last_arrival(),
-        pending_labels: (status.sizes.pending_predictions + status.sizes.waiting_labels) as u64,
+        known_predictions: status.sizes.pending_predictions as u64,
+        waiting_labels: status.sizes.waiting_labels as u64,
+        labels: label_outcomes(model),
+        late: model.late(),
+        expired_early: model.labels().expired.early,
+        owed_revisions: status.sizes.owed_revisions as u64,
         panes: status.sizes.panes as u64,
         learning: status.learning,
         versions: versions.collect(),
     }
+}
+
+/// Labels since the start, by what became of them.
+fn label_outcomes(model: &Model) -> Vec<(&'static str, u64)> {
+    let LabelCounts { labelled, expired } = model.labels();
+    vec![
+        ("joined", labelled.joined),
+        ("corrected", labelled.corrected),
+        ("retracted", labelled.retracted),
+        ("waited", labelled.waiting),
+        ("duplicate", labelled.duplicates),
+        ("superseded", labelled.superseded),
+        ("too_late", labelled.too_late),
+        ("never_matched", expired.unmatched_labels),
+    ]
 }
 
 /// Every model as the read API tells of it.

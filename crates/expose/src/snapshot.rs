@@ -30,8 +30,18 @@ pub struct ModelSnapshot {
     pub watermark: Option<EventTime>,
     /// When an event of it last arrived.
     pub last_arrival: Option<EventTime>,
-    /// Predictions that wait for their label, and labels that wait for their prediction.
-    pub pending_labels: u64,
+    /// Predictions that are known by their id, for labels and de-duplication.
+    pub known_predictions: u64,
+    /// Labels that wait for their prediction.
+    pub waiting_labels: u64,
+    /// Labels since the start, by what became of them.
+    pub labels: Vec<(&'static str, u64)>,
+    /// Predictions that came after the watermark had passed them.
+    pub late: u64,
+    /// Predictions and labels forgotten before their time, since there were too many.
+    pub expired_early: u64,
+    /// Closed windows that changed and wait to be evaluated again.
+    pub owed_revisions: u64,
     /// Panes held.
     pub panes: u64,
     /// Rows that the reference has learned so far, and how many it needs; `None` when it is not learning.
@@ -78,6 +88,12 @@ pub struct ServiceSnapshot {
     pub queue: (u64, u64),
     /// How long each round of evaluation took.
     pub evaluation: Histogram,
+    /// Window reports forgotten since there were too many.
+    pub reports_dropped: u64,
+    /// Rows that the engine refused: a fault of the program.
+    pub refused_rows: u64,
+    /// Evaluations that failed, likewise.
+    pub failed_evaluations: u64,
     /// When the last one ended.
     pub last_evaluation: Option<EventTime>,
 }

@@ -235,7 +235,7 @@ fn time_faults(time: &TimeOptions) -> Vec<WindowConfigError> {
     let pane = time.pane.duration();
     if pane < Duration::from_secs(1) {
         faults.push(WindowConfigError::PaneTooShort { pane: time.pane });
-    } else if Span::from_days(1).duration().as_millis() % pane.as_millis() != 0 {
+    } else if !Span::from_days(1).duration().as_millis().is_multiple_of(pane.as_millis()) {
         faults.push(WindowConfigError::PaneDividesNoDay { pane: time.pane });
     }
     if time.label_horizon > time.retention {
@@ -248,7 +248,7 @@ fn time_faults(time: &TimeOptions) -> Vec<WindowConfigError> {
 }
 
 fn is_whole(length: Duration, pane: Duration) -> bool {
-    !length.is_zero() && length.as_nanos() % pane.as_nanos() == 0
+    !length.is_zero() && length.as_nanos().is_multiple_of(pane.as_nanos())
 }
 
 fn window_spec(window: &WindowOptions, time: &TimeOptions) -> Result<WindowSpec, Vec<WindowConfigError>> {

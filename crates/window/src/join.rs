@@ -62,6 +62,8 @@ pub trait PendingStore: Send {
     fn put_waiting(&mut self, id: IdKey, word: Word);
     /// Takes the label that waits for an id's prediction.
     fn take_waiting(&mut self, id: IdKey) -> Option<Word>;
+    /// Shows every prediction that has a label.
+    fn each_labelled(&self, show: &mut dyn FnMut(&Pending));
     /// Forgets what is older than `before`, and the oldest beyond what the store can hold.
     fn expire(&mut self, before: EventTime) -> Expired;
     /// How many predictions are kept.
@@ -105,19 +107,36 @@ struct Aged<T> {
     entries: FxHashMap<IdKey, T>,
     /// Ids by the minute they belong to; an id may be listed in vain.
     minutes: BTreeMap<EventTime, Vec<IdKey>>,
+    /// Ids in `minutes`, those in vain included.
+    listed: usize,
     capacity: usize,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Ids listed in vain that are left until it pays to list all anew.
+const SPARE_LISTED: usize = 10_000;
+
 impl<T> Aged<T> {
     fn new(capacity: usize) -> Self {
-        Self { entries: FxHashMap::default(), minutes: BTreeMap::new(), capacity }
+        Self { entries: FxHashMap::default(), minutes: BTreeMap::new(), listed: 0, capacity }
     }
 
-    fn put(&mut self, id: IdKey, time: EventTime, entry: T) {
-        self.minutes.entry(time.floor(MINUTE)).or_default().push(id);
-        self.entries.insert(id, entry);
+    fn put(&mut self, id: IdKey, time: EventTime, entry: T, time_of: impl Fn(&T) -> EventTime) {
+        let minute = time.floor(MINUTE);
+        let listed =
+            self.entries.insert(id, entry).is_some_and(|former| time_of(&former).floor(MINUTE) == minute);
+        if !listed {
+            self.minutes.entry(minute).or_default().push(id);
+            self.listed += 1;
+        }
+        if self.listed > 2 * self.entries.len() + SPARE_LISTED {
+            self.minutes.clear();
+            for (&id, entry) in &self.entries {
+                self.minutes.entry(time_of(entry).floor(MINUTE)).or_default().push(id);
+            }
+            self.listed = self.entries.len();
+        }
     }
 
     /// Forgets whole minutes that ended before `before`, then the oldest minutes while there are too many entries.
@@ -130,6 +149,7 @@ impl<T> Aged<T> {
                 break;
             }
             let ids = self.minutes.remove(&minute).expect("the minute was just seen");
+            self.listed -= ids.len();
             for id in ids {
                 // An entry that was replaced since is listed under its new minute too.
                 if self.entries.get(&id).is_some_and(|entry| time_of(entry).floor(MINUTE) == minute)
@@ -157,7 +177,7 @@ impl PendingStore for MemoryPending {
     }
 
     fn put_prediction(&mut self, id: IdKey, pending: Pending) {
-        self.predictions.put(id, pending.time, pending);
+        self.predictions.put(id, pending.time, pending, |pending| pending.time);
     }
 
     fn set_label(&mut self, id: IdKey, word: Word) {
@@ -171,11 +191,16 @@ impl PendingStore for MemoryPending {
     }
 
     fn put_waiting(&mut self, id: IdKey, word: Word) {
-        self.waiting.put(id, word.time, word);
+        self.waiting.put(id, word.time, word, |word| word.time);
     }
 
     fn take_waiting(&mut self, id: IdKey) -> Option<Word> {
         self.waiting.entries.remove(&id)
+    }
+
+    fn each_labelled(&self, show: &mut dyn FnMut(&Pending)) {
+        let has_label = |pending: &&Pending| matches!(pending.label, Some(Word { label: Some(_), .. }));
+        self.predictions.entries.values().filter(has_label).for_each(show);
     }
 
     fn expire(&mut self, before: EventTime) -> Expired {
@@ -213,11 +238,11 @@ const MAX_TEXTS: usize = 10_000;
 impl Texts {
     pub(crate) fn share(&mut self, text: &str) -> Arc<str> {
         if let Some((shared, ())) = self.0.get_key_value(text) {
-            return shared.clone();
+            return Arc::clone(shared);
         }
         let shared: Arc<str> = text.into();
         if self.0.len() < MAX_TEXTS {
-            self.0.insert(shared.clone(), ());
+            self.0.insert(Arc::clone(&shared), ());
         }
         shared
     }

@@ -113,14 +113,23 @@ impl KeyTable {
         Ok(sets)
     }
 
+    /// Takes up a segment's value before any row has it.
+    pub(crate) fn know(&mut self, tag: &str, value: &str) {
+        if let Some(place) = self.segments.iter().position(|segment| **segment == *tag)
+            && value != OTHER
+        {
+            bounded(&mut self.values[place], value, self.max_segment_values);
+        }
+    }
+
     fn intern(&mut self, version: &str, tags: &[Option<&str>]) -> CellSet {
         let version = bounded(&mut self.versions, version, MAX_VERSIONS);
-        let mut cells = vec![self.intern_key(CellKey { version: version.clone(), segment: None })];
+        let mut cells = vec![self.intern_key(CellKey { version: Arc::clone(&version), segment: None })];
         for (place, value) in tags.iter().enumerate() {
             if let Some(value) = value {
                 let value = bounded(&mut self.values[place], value, self.max_segment_values);
-                let segment = Some((self.segments[place].clone(), value));
-                cells.push(self.intern_key(CellKey { version: version.clone(), segment }));
+                let segment = Some((Arc::clone(&self.segments[place]), value));
+                cells.push(self.intern_key(CellKey { version: Arc::clone(&version), segment }));
             }
         }
         let cells = cells.into_boxed_slice();
@@ -148,9 +157,9 @@ impl KeyTable {
 /// The shared copy of `text`, or [`OTHER`] once `bound` texts are known and this is none of them.
 fn bounded(known: &mut FxHashMap<Arc<str>, Arc<str>>, text: &str, bound: usize) -> Arc<str> {
     if let Some(shared) = known.get(text) {
-        return shared.clone();
+        return Arc::clone(shared);
     }
     let text = if known.len() < bound { text } else { OTHER };
     let shared: Arc<str> = text.into();
-    known.entry(shared.clone()).or_insert(shared).clone()
+    Arc::clone(known.entry(Arc::clone(&shared)).or_insert(shared))
 }

@@ -143,12 +143,7 @@ impl Windower {
     /// Adds an outcome to the panes of its prediction and of its label, or takes it back from them.
     fn apply(&mut self, pending: &Pending, word: &Word, sign: Sign) {
         let Some((actual, weight)) = &word.label else { return };
-        let outcome = Outcome {
-            predicted: pending.predicted.clone(),
-            actual: actual.clone(),
-            weight: pending.weight * weight,
-            delay_seconds: word.time.since(pending.time).as_secs_f64(),
-        };
+        let outcome = outcome(pending, word.time, actual, *weight);
         let floor = self.floor();
         let made_in = pending.time.floor(self.time.pane);
         let labelled_in = word.time.floor(self.time.pane);
@@ -179,6 +174,23 @@ impl Windower {
         }
     }
 
+    /// Counts the labels of kept predictions on new grids, after the panes' label summaries were emptied.
+    pub(crate) fn count_labels_anew(&mut self) {
+        let (pane, keys, panes) = (self.time.pane, &self.keys, &mut self.panes);
+        self.pending.each_labelled(&mut |pending| {
+            let Some(Word { time, label: Some((actual, weight)) }) = &pending.label else { return };
+            let outcome = outcome(pending, *time, actual, *weight);
+            for &cell in keys.cells(pending.cells) {
+                if let Some(summary) = panes.existing_mut(pending.time.floor(pane), cell) {
+                    summary.outcomes.add_label(&outcome);
+                }
+                if let Some(summary) = panes.existing_mut(time.floor(pane), cell) {
+                    summary.arrivals.add_label(&outcome);
+                }
+            }
+        });
+    }
+
     /// Keeps the predictions of a batch for their labels, and joins the labels that came before them.
     pub(crate) fn join_predictions(&mut self, rows: &RecordBatch) -> Result<Labelled, WindowError> {
         let mut labelled = Labelled::default();
@@ -199,7 +211,7 @@ impl Windower {
             let id = IdKey::new(ids.value(row));
             let each: Vec<_> = class_scores
                 .iter()
-                .filter_map(|(class, column)| Some((class.clone(), number_at(column, row)?)))
+                .filter_map(|(class, column)| Some((Arc::clone(class), number_at(column, row)?)))
                 .collect();
             let predicted = Predicted {
                 label: labels.text(labels.key(row)).map(|class| self.texts.share(class)),
@@ -230,6 +242,16 @@ impl Windower {
             }
         }
         found
+    }
+}
+
+/// A prediction joined with a label said at `time`.
+fn outcome(pending: &Pending, time: EventTime, actual: &Actual, weight: f64) -> Outcome {
+    Outcome {
+        predicted: pending.predicted.clone(),
+        actual: actual.clone(),
+        weight: pending.weight * weight,
+        delay_seconds: time.since(pending.time).as_secs_f64(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use driftline_events::{EventTime, ModelSchema};
 use driftline_summary::{CellSummary, Reference, SummarySpec};
 
@@ -11,6 +12,9 @@ use crate::WindowError;
 use crate::key::KeyTable;
 use crate::panes::rows_by_cell;
 use crate::slice::take;
+
+/// Rows that are put together into one batch.
+const JOINED_ROWS: usize = 1_024;
 
 /// The rows seen so far, kept until there are enough to set the grids by.
 #[derive(Debug)]
@@ -28,7 +32,16 @@ impl Learning {
     /// Takes in rows, which are in no reference yet; says whether there are enough now.
     pub(crate) fn push(&mut self, rows: &RecordBatch) -> bool {
         self.rows += rows.num_rows() as u64;
-        self.batches.push(rows.clone());
+        // Ten thousand requests of one row each must not hold ten thousand batches.
+        let fits = |last: &&RecordBatch| {
+            last.num_rows() + rows.num_rows() <= JOINED_ROWS && last.schema() == rows.schema()
+        };
+        let joined = self.batches.last().filter(fits);
+        let joined = joined.and_then(|last| concat_batches(&rows.schema(), [last, rows]).ok());
+        match (joined, self.batches.last_mut()) {
+            (Some(joined), Some(last)) => *last = joined,
+            _ => self.batches.push(rows.clone()),
+        }
         self.rows >= self.rows_needed
     }
 

@@ -37,6 +37,10 @@ impl Panes {
         part: Part,
     ) -> Result<Vec<CellId>, WindowError> {
         let sets = keys.sets(rows)?;
+        if part == Part::Features && !self.panes.contains_key(&start) {
+            // Its pane has expired: there is nothing to complete.
+            return Ok(Vec::new());
+        }
         let pane = self.panes.entry(start).or_default();
         let by_cell = rows_by_cell(&sets, keys);
         let cells: Vec<CellId> = by_cell.keys().copied().collect();

@@ -1,6 +1,6 @@
 //! Which windows are due: those that closed, and closed ones whose panes changed since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use driftline_events::EventTime;
@@ -18,11 +18,11 @@ pub struct Due {
     pub(crate) is_final: bool,
 }
 
-/// What is remembered of a closed window: how often it was evaluated and how far it reached back.
+/// What is remembered of a closed window: how often it was evaluated, and from where on a row belongs to it.
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     revision: u32,
-    start: EventTime,
+    open_from: EventTime,
 }
 
 /// Ends of windows that may be empty are listed one by one up to this many at a time; after a longer
@@ -35,8 +35,10 @@ pub(crate) struct Schedule {
     /// Windows that end by then were listed.
     through: Option<EventTime>,
     closed: BTreeMap<EventTime, BTreeMap<CellId, Closed>>,
-    /// Closed windows whose panes changed, still to be evaluated again.
-    owed: BTreeSet<(EventTime, CellId)>,
+    /// Closed windows whose panes changed, still to be evaluated again, in the order they changed.
+    owed: VecDeque<(EventTime, CellId)>,
+    /// The same, to be found.
+    owed_set: BTreeSet<(EventTime, CellId)>,
 }
 
 /// The first end of a window after `time`.
@@ -63,10 +65,14 @@ impl Schedule {
         &mut self,
         spec: &WindowSpec,
         watermark: EventTime,
-        panes: impl Iterator<Item = EventTime>,
+        panes: impl IntoIterator<Item = EventTime>,
     ) -> BTreeSet<EventTime> {
         let latest = watermark.floor(spec.every);
+        if self.through.is_some_and(|through| latest <= through) {
+            return BTreeSet::new();
+        }
         let mut ends: BTreeSet<_> = panes
+            .into_iter()
             .flat_map(|pane| ends_over(spec, pane, spec.length))
             .filter(|&end| end <= latest && self.through.is_none_or(|through| end > through))
             .collect();
@@ -92,37 +98,37 @@ impl Schedule {
             }
             let inside = pane >= end.saturating_sub(spec.length);
             let reached =
-                self.closed.get(&end).and_then(|cells| cells.get(&cell)).is_some_and(|c| c.start <= pane);
-            if inside || reached {
-                self.owed.insert((end, cell));
+                self.closed.get(&end).and_then(|cells| cells.get(&cell)).is_some_and(|c| c.open_from <= pane);
+            if (inside || reached) && self.owed_set.insert((end, cell)) {
+                self.owed.push_back((end, cell));
             }
         }
     }
 
-    /// Takes up to `limit` owed windows, the latest first, and all that end by `floor`.
+    /// Takes up to `limit` owed windows, those that have waited longest, and all that end by `floor`.
     pub(crate) fn take_owed(&mut self, limit: usize, floor: EventTime) -> Vec<(EventTime, CellId)> {
-        let mut taken: Vec<_> = self.owed.iter().rev().take(limit).copied().collect();
-        taken.extend(self.owed.iter().take_while(|(end, _)| *end <= floor).copied());
+        let mut taken: Vec<_> = self.owed.iter().take(limit).copied().collect();
+        taken.extend(self.owed_set.iter().take_while(|(end, _)| *end <= floor).copied());
         taken.sort_unstable();
         taken.dedup();
         for owed in &taken {
-            self.owed.remove(owed);
+            self.owed_set.remove(owed);
         }
+        self.owed.retain(|owed| self.owed_set.contains(owed));
         taken
     }
 
     /// Notes an evaluation and gives its revision.
-    pub(crate) fn evaluated(&mut self, end: EventTime, cell: CellId, start: EventTime) -> u32 {
-        self.owed.remove(&(end, cell));
+    pub(crate) fn evaluated(&mut self, end: EventTime, cell: CellId, open_from: EventTime) -> u32 {
         let cells = self.closed.entry(end).or_default();
         let revision = cells.get(&cell).map_or(0, |closed| closed.revision + 1);
-        cells.insert(cell, Closed { revision, start });
+        cells.insert(cell, Closed { revision, open_from });
         revision
     }
 
     /// Windows still owed an evaluation.
     pub(crate) fn owed(&self) -> usize {
-        self.owed.len()
+        self.owed_set.len()
     }
 
     /// Forgets windows that end by `floor`: nothing can change them any more.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use driftline_events::{EventTime, ModelSchema, layout};
-use driftline_summary::{CellSummary, Reference, SpecParts, SummarySpec};
+use driftline_summary::{CellSummary, Reference, SegmentKey, SpecParts, SummarySpec};
 use rustc_hash::FxHashSet;
 
 use crate::WindowError;
 use crate::config::TimeSpec;
 use crate::join::{Expired, IdKey, PendingStore, Texts};
-use crate::key::{CellKey, KeyTable};
+use crate::key::{CellId, CellKey, KeyTable};
 use crate::labels::Labelled;
 use crate::learning::Learning;
 use crate::panes::{Panes, Part};
@@ -218,7 +218,7 @@ impl Windower {
         Ok(())
     }
 
-    pub(crate) fn changed(&mut self, pane: EventTime, cell: crate::key::CellId) {
+    pub(crate) fn changed(&mut self, pane: EventTime, cell: CellId) {
         for (schedule, window) in self.schedules.iter_mut().zip(&self.time.windows) {
             schedule.pane_changed(window, pane, cell);
         }
@@ -241,11 +241,12 @@ impl Windower {
     fn learn(&mut self, created: EventTime) -> Result<Reference, WindowError> {
         let learning = self.learning.take().expect("the caller saw that there is one");
         let reference = learning.reference(&self.schema, &mut self.keys, created)?;
-        self.spec = reference.spec.clone();
+        self.spec = Arc::clone(&reference.spec);
         self.panes.reset_features(&self.spec);
         for batch in learning.batches() {
             self.fold(batch, Part::Features)?;
         }
+        self.count_labels_anew();
         Ok(reference)
     }
 
@@ -255,6 +256,7 @@ impl Windower {
         self.learning = None;
         self.panes.reset_features(&spec);
         self.spec = spec;
+        self.count_labels_anew();
     }
 
     /// Takes in a schema that has more features than the one before (a model whose types are inferred).
@@ -264,6 +266,11 @@ impl Windower {
         parts.features.extend(SpecParts::unlearned(&schema).features.into_iter().skip(known));
         self.spec = SummarySpec::new(parts);
         self.schema = schema;
+    }
+
+    /// Keeps these segments apart from the start: those of a reference, so that both sides pool the same ones.
+    pub fn know_segments<'a>(&mut self, segments: impl IntoIterator<Item = &'a SegmentKey>) {
+        segments.into_iter().for_each(|(tag, value)| self.keys.know(tag, value));
     }
 
     /// Rows that a learned reference has and needs; `None` once it is there.
@@ -292,7 +299,7 @@ impl Windower {
             for end in ends {
                 let mut cells = self.panes.cells_in(end.saturating_sub(window.length), end);
                 if cells.is_empty() && self.earliest.is_some_and(|earliest| end > earliest) {
-                    let silent = CellKey { version: self.latest_version.clone(), segment: None };
+                    let silent = CellKey { version: Arc::clone(&self.latest_version), segment: None };
                     cells.extend(self.keys.id(&silent));
                 }
                 due.extend(cells.into_iter().map(|cell| self.close(index, end, cell)));
@@ -302,9 +309,9 @@ impl Windower {
         due
     }
 
-    fn close(&mut self, window: usize, end: EventTime, cell: crate::key::CellId) -> Due {
-        let start = self.start_of(window, end, cell);
-        let revision = self.schedules[window].evaluated(end, cell, start);
+    fn close(&mut self, window: usize, end: EventTime, cell: CellId) -> Due {
+        let (_, open_from) = self.start_of(window, end, cell);
+        let revision = self.schedules[window].evaluated(end, cell, open_from);
         Due { window, end, cell, revision, is_final: true }
     }
 
@@ -365,11 +372,12 @@ impl Windower {
     }
 
     /// Where a window starts: its length before its end, or further back while it has fewer rows than it needs.
-    fn start_of(&self, window: usize, end: EventTime, cell: crate::key::CellId) -> EventTime {
+    /// And from where on a row would be part of it.
+    fn start_of(&self, window: usize, end: EventTime, cell: CellId) -> (EventTime, EventTime) {
         let window = &self.time.windows[window];
         let start = end.saturating_sub(window.length);
         if window.min_rows == 0 || window.max_length <= window.length {
-            return start;
+            return (start, start);
         }
         let earliest = end.saturating_sub(window.max_length);
         let mut rows = 0;
@@ -381,7 +389,7 @@ impl Windower {
             rows += summary.traffic.total.rows;
             reached = reached.min(pane);
         }
-        reached
+        (reached, if rows >= window.min_rows { reached } else { earliest })
     }
 
     /// Merges the panes of a window.
@@ -390,11 +398,11 @@ impl Windower {
     /// [`WindowError::Merge`] if panes do not fit together, which would be a fault of the program.
     pub fn summarise(&self, due: &Due) -> Result<WindowSummary, WindowError> {
         let window = &self.time.windows[due.window];
-        let start = self.start_of(due.window, due.end, due.cell);
+        let (start, _) = self.start_of(due.window, due.end, due.cell);
         let mut current = CellSummary::new(Arc::clone(&self.spec));
         self.panes.merge_into(&mut current, start, due.end, due.cell)?;
         Ok(WindowSummary {
-            name: window.name.clone(),
+            name: Arc::clone(&window.name),
             start,
             end: due.end,
             length: window.length,
@@ -431,7 +439,10 @@ impl Windower {
 
     /// Forgets panes and pending predictions that have outlived their use. Call it after [`Windower::due`].
     pub fn expire(&mut self) -> Expired {
-        let Some(watermark) = self.watermark.value() else { return Expired::default() };
+        let Some(watermark) = self.watermark.value() else {
+            // Labels alone give no watermark; there may still be too many of them.
+            return self.pending.expire(EventTime::MIN);
+        };
         let floor = watermark.saturating_sub(self.time.retention);
         // A window that a late row can still revise has panes from before the retention.
         let reach = self.time.windows.iter().map(|window| window.length.max(window.max_length)).max();

@@ -1,5 +1,7 @@
 //! The label join.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod support;
 
 use driftline_summary::Performance;

@@ -1,5 +1,7 @@
 //! References that are learned from the first rows.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod support;
 
 use driftline_summary::FeatureSummary;
@@ -38,7 +40,7 @@ fn rows_seen_while_learning_are_counted_on_the_learned_grids() {
 
     let spec = TimeSpec::try_new(&options(), &[window("5m", "5m", "5m")]).unwrap();
     let pending = Box::new(MemoryPending::new(1_000));
-    let given = Grids::Given(reference.spec.clone());
+    let given = Grids::Given(std::sync::Arc::clone(&reference.spec));
     let mut straight = Windower::new(schema(&["country"]), given, spec, Duration::ZERO, 3, pending);
     straight.push_predictions(&predictions(&rows), None).unwrap();
     for start in (0..1_000).step_by(60) {
@@ -64,4 +66,24 @@ fn while_learning_it_says_how_far_it_is() {
     let mut windower = learner(50);
     windower.push_predictions(&predictions(&rows(20)), None).unwrap();
     assert_eq!(windower.learning(), Some((20, 50)));
+}
+
+#[test]
+fn labels_joined_while_learning_are_counted_once_and_can_be_corrected() {
+    let mut windower = learner(50);
+    windower.push_predictions(&predictions(&rows(20)), None).unwrap();
+    windower.push_labels(&labels(&[Label::new("1", 400, "yes"), Label::new("2", 400, "no")])).unwrap();
+    windower.push_predictions(&predictions(&rows(60)), None).unwrap();
+    assert_eq!(windower.learning(), None);
+    let labelled = |windower: &Windower| {
+        let summary = windower.merged(at(0), at(600), None, None).unwrap().unwrap();
+        (
+            summary.outcomes.labels.rows,
+            summary.outcomes.label.present.rows,
+            summary.arrivals.label.present.rows,
+        )
+    };
+    assert_eq!(labelled(&windower), (2, 2, 2));
+    windower.push_labels(&labels(&[Label::new("1", 500, "no"), Label::retraction("2", 500)])).unwrap();
+    assert_eq!(labelled(&windower), (1, 1, 1));
 }

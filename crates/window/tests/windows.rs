@@ -1,5 +1,7 @@
 //! Panes, windows, watermark, lateness and retention.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod support;
 
 use driftline_window::{OTHER, slice_by_pane};
@@ -225,4 +227,39 @@ fn a_window_keeps_its_rows_until_nothing_can_revise_it() {
         assert!(settled.iter().all(|window| window.current.traffic.total.rows == 1));
         replayed.expire();
     }
+}
+
+#[test]
+fn a_window_that_found_too_few_rows_is_revised_by_a_late_row_further_back() {
+    let mut options_of_window = window("5m", "5m", "5m");
+    options_of_window.min_rows = 3;
+    options_of_window.max_length = Some("15m".parse().unwrap());
+    let mut windower = windower_of(&options(), &[options_of_window], &[]);
+    windower
+        .push_predictions(&predictions(&[Row::new("a", 910, 1.0), Row::new("b", 1_300, 1.0)]), None)
+        .unwrap();
+    assert_eq!(due(&mut windower).iter().filter(|window| window.end == at(1_200)).count(), 1);
+    windower.push_predictions(&predictions(&[Row::new("late", 320, 1.0)]), None).unwrap();
+    let revised = due(&mut windower);
+    let window = revised.iter().find(|window| window.end == at(1_200)).unwrap();
+    assert_eq!((window.revision, window.current.traffic.total.rows), (1, 2));
+}
+
+#[test]
+fn windows_owed_an_evaluation_get_it_in_turn() {
+    let mut windower = windower();
+    let rows: Vec<Row> = (0..20).map(|i| Row::new(&i.to_string(), i * 300, 1.0)).collect();
+    windower.push_predictions(&predictions(&rows), None).unwrap();
+    due(&mut windower);
+    for i in [3, 1, 2] {
+        windower
+            .push_predictions(&predictions(&[Row::new(&format!("late{i}"), i * 300, 1.0)]), None)
+            .unwrap();
+    }
+    let mut order = Vec::new();
+    while windower.sizes().owed_revisions > 0 {
+        let due = windower.due(1);
+        order.extend(due.iter().map(|due| windower.summarise(due).unwrap().start.as_millis() / 300_000));
+    }
+    assert_eq!(order, [3, 1, 2]);
 }

@@ -124,8 +124,8 @@ pub(super) fn reference(model: &ModelConfig, reference: &Reference) {
         table.add_row(categorical("(predicted class)", &reference.overall.prediction));
     }
     println!("{table}");
-    for (tag, value) in reference.segments.keys() {
-        let rows = reference.segments[&(tag.clone(), value.clone())].traffic.total.rows;
+    for ((tag, value), summary) in &reference.segments {
+        let rows = summary.traffic.total.rows;
         println!("  segment {tag}={value}: {rows} rows");
     }
 }

@@ -73,7 +73,7 @@ impl Model {
             Some(reference) => Grids::Given(Arc::clone(&reference.spec)),
             None => Grids::Learned { rows: learn_rows(&config.reference) },
         };
-        let windower = Windower::new(
+        let mut windower = Windower::new(
             Arc::clone(&config.schema),
             grids,
             config.time.clone(),
@@ -81,6 +81,7 @@ impl Model {
             config.options.max_segment_values,
             pending,
         );
+        windower.know_segments(reference.iter().flat_map(|reference| reference.segments.keys()));
         Self {
             config,
             windower,
@@ -97,6 +98,7 @@ impl Model {
 
     pub(super) fn set_reference(&mut self, reference: Arc<Reference>) {
         self.windower.set_grids(Arc::clone(&reference.spec));
+        self.windower.know_segments(reference.segments.keys());
         self.reference = Some(reference);
     }
 
@@ -105,7 +107,11 @@ impl Model {
         batch: &ModelBatch,
         now: Option<EventTime>,
     ) -> Result<Pushed, WindowError> {
-        if batch.schema.features().len() > self.windower.schema().features().len() {
+        let known = self.windower.schema();
+        if known.inferred()
+            && batch.schema.inferred()
+            && batch.schema.features().len() > known.features().len()
+        {
             self.windower.widen(Arc::clone(&batch.schema));
         }
         let rows = conform(&batch.rows, self.windower.schema())?;
@@ -260,27 +266,70 @@ fn latest_key(report: &WindowReport) -> LatestKey {
     (report.window.name.clone(), report.version.clone(), report.segment.clone())
 }
 
-/// A batch with a column for every feature of the schema: one decoded before the schema grew lacks the new ones.
+/// A batch with a column for every feature and segment of the schema, in its kind: one that was decoded before the
+/// schema changed may lack some, and what it has of another kind is as good as missing.
 fn conform(rows: &RecordBatch, schema: &ModelSchema) -> Result<RecordBatch, WindowError> {
-    let missing: Vec<_> = schema
-        .features()
-        .iter()
-        .filter(|feature| rows.column_by_name(&layout::feature(&feature.name)).is_none())
-        .collect();
-    if missing.is_empty() {
-        return Ok(rows.clone());
-    }
-    let mut fields: Vec<Arc<Field>> = rows.schema().fields().to_vec();
-    let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
-    for feature in missing {
+    let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let features = schema.features().iter().map(|feature| {
         let kind = match feature.kind {
             FeatureKind::Numeric => DataType::Float64,
-            FeatureKind::Categorical | FeatureKind::Boolean => {
-                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-            }
+            FeatureKind::Categorical | FeatureKind::Boolean => text(),
         };
+        (layout::feature(&feature.name), kind)
+    });
+    let tags = schema.segments().iter().map(|segment| (layout::tag(segment), text()));
+    let unfit: Vec<(String, DataType)> = features
+        .chain(tags)
+        .filter(|(name, kind)| rows.column_by_name(name).is_none_or(|column| column.data_type() != kind))
+        .collect();
+    if unfit.is_empty() {
+        return Ok(rows.clone());
+    }
+    let (mut fields, mut columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = rows
+        .schema()
+        .fields()
+        .iter()
+        .zip(rows.columns())
+        .filter(|(field, _)| unfit.iter().all(|(name, _)| name != field.name()))
+        .map(|(field, column)| (Arc::clone(field), Arc::clone(column)))
+        .unzip();
+    for (name, kind) in unfit {
         columns.push(new_null_array(&kind, rows.num_rows()));
-        fields.push(Arc::new(Field::new(layout::feature(&feature.name), kind, true)));
+        fields.push(Arc::new(Field::new(name, kind, true)));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(WindowError::Arrow)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, Float64Array};
+    use driftline_events::{Feature, ModelId, Task};
+
+    use super::*;
+
+    #[test]
+    fn a_batch_of_a_former_schema_is_made_to_fit() {
+        let feature = |name: &str, kind| Feature { name: name.into(), kind };
+        let features = vec![feature("x", FeatureKind::Numeric), feature("y", FeatureKind::Categorical)];
+        let model = ModelId::try_new("m").unwrap();
+        let schema = ModelSchema::new(model, Task::Regression, None, features, vec!["country".into()], false);
+        let numbers = || Arc::new(Float64Array::from(vec![1.0, 2.0])) as ArrayRef;
+        // x is as before, y was numeric, z is gone, and there was no segment.
+        let rows = RecordBatch::try_from_iter([
+            ("feature.x", numbers()),
+            ("feature.y", numbers()),
+            ("feature.z", numbers()),
+        ]);
+        let fit = conform(&rows.unwrap(), &schema).unwrap();
+        assert_eq!(fit.column_by_name("feature.x").unwrap().null_count(), 0);
+        for name in ["feature.y", "tag.country"] {
+            let column = fit.column_by_name(name).unwrap();
+            assert!(
+                matches!(column.data_type(), DataType::Dictionary(..)),
+                "{name}: {:?}",
+                column.data_type()
+            );
+            assert_eq!(column.logical_null_count(), 2, "{name}");
+        }
+    }
 }

@@ -50,7 +50,8 @@ pub(super) fn report(model: &Model, window: &WindowSummary) -> Result<WindowRepo
             start: window.start,
             end: window.end,
             length_seconds: window.end.since(window.start).as_secs_f64(),
-            reached_back_seconds: (!window.reached_back.is_zero()).then(|| window.reached_back.as_secs_f64()),
+            reached_back_seconds: (!window.reached_back.is_zero())
+                .then_some(window.reached_back.as_secs_f64()),
         },
         covered_seconds: passed.since(window.start).as_secs_f64(),
         revision: window.revision,

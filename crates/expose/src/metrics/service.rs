@@ -47,11 +47,31 @@ pub(crate) const DOCS: &[MetricDoc] = &[
     doc("driftline_watermark_lag_seconds", Gauge, MODEL, "How far the model's watermark is behind the clock"),
     doc("driftline_last_arrival_timestamp_seconds", Gauge, MODEL, "When an event of the model last arrived"),
     doc(
-        "driftline_pending_labels",
+        "driftline_known_predictions",
         Gauge,
         MODEL,
-        "Predictions that wait for their label and labels that wait for their prediction",
+        "Predictions whose id is kept, for their label and to tell duplicates",
     ),
+    doc("driftline_waiting_labels", Gauge, MODEL, "Labels whose prediction has not come"),
+    doc(
+        "driftline_owed_revisions",
+        Gauge,
+        MODEL,
+        "Closed windows that changed and wait to be evaluated again",
+    ),
+    doc(
+        "driftline_late_predictions_total",
+        Counter,
+        MODEL,
+        "Predictions that came after the watermark had passed them",
+    ),
+    doc(
+        "driftline_expired_early_total",
+        Counter,
+        MODEL,
+        "Predictions and labels forgotten before their time, since there were too many to keep",
+    ),
+    doc("driftline_labels_total", Counter, &["model", "outcome"], "Labels by what became of them"),
     doc("driftline_panes", Gauge, MODEL, "Panes of the model that are held"),
     doc("driftline_reference_learned_rows", Gauge, MODEL, "Rows that the reference has learned so far"),
     doc("driftline_reference_learn_rows", Gauge, MODEL, "Rows that the reference is learned from"),
@@ -90,6 +110,24 @@ pub(crate) const DOCS: &[MetricDoc] = &[
     doc("driftline_queue_capacity", Gauge, &[], "Submissions that may wait for the pipeline"),
     doc("driftline_evaluation_duration_seconds", Histogram, &[], "How long each round of evaluation took"),
     doc("driftline_evaluation_last_timestamp_seconds", Gauge, &[], "When the last round of evaluation ended"),
+    doc(
+        "driftline_reports_dropped_total",
+        Counter,
+        &[],
+        "Window reports forgotten since there were too many to keep",
+    ),
+    doc(
+        "driftline_refused_rows_total",
+        Counter,
+        &[],
+        "Rows that the engine could not fold, a fault of the program",
+    ),
+    doc(
+        "driftline_failed_evaluations_total",
+        Counter,
+        &[],
+        "Evaluations that failed, a fault of the program",
+    ),
     doc("driftline_uptime_seconds", Gauge, &[], "Time since the service started"),
     doc("driftline_build_info", Info, &["version", "commit"], "What the service was built from"),
 ];
@@ -103,7 +141,9 @@ const MODEL_GAUGES: &[OfModel] = &[
         Some(snapshot.time.as_seconds() - model.watermark?.as_seconds())
     }),
     ("driftline_last_arrival_timestamp_seconds", |_, model| Some(model.last_arrival?.as_seconds())),
-    ("driftline_pending_labels", |_, model| Some(model.pending_labels as f64)),
+    ("driftline_known_predictions", |_, model| Some(model.known_predictions as f64)),
+    ("driftline_waiting_labels", |_, model| Some(model.waiting_labels as f64)),
+    ("driftline_owed_revisions", |_, model| Some(model.owed_revisions as f64)),
     ("driftline_panes", |_, model| Some(model.panes as f64)),
     ("driftline_reference_learned_rows", |_, model| Some(model.learning?.0 as f64)),
     ("driftline_reference_learn_rows", |_, model| Some(model.learning?.1 as f64)),
@@ -126,6 +166,9 @@ pub(crate) fn write(writer: &mut Writer<'_, '_>, snapshot: &Snapshot) -> fmt::Re
     writer.gauge("driftline_evaluation_last_timestamp_seconds", last)?;
     let uptime = service.started.map(|started| snapshot.time.since(started).as_secs_f64());
     writer.gauge("driftline_uptime_seconds", uptime)?;
+    writer.counter("driftline_reports_dropped_total", service.reports_dropped as f64)?;
+    writer.counter("driftline_refused_rows_total", service.refused_rows as f64)?;
+    writer.counter("driftline_failed_evaluations_total", service.failed_evaluations as f64)?;
     writer.info("driftline_build_info", [&service.version, &service.commit])
 }
 
@@ -152,7 +195,14 @@ fn write_models(writer: &mut Writer<'_, '_>, snapshot: &Snapshot) -> fmt::Result
         let samples = models.iter().filter_map(|model| Some(([model.model.as_str()], get(snapshot, model)?)));
         writer.labelled(name, samples)?;
     }
-    Ok(())
+    let late = models.iter().map(|model| ([model.model.as_str()], model.late as f64));
+    writer.counters("driftline_late_predictions_total", late)?;
+    let early = models.iter().map(|model| ([model.model.as_str()], model.expired_early as f64));
+    writer.counters("driftline_expired_early_total", early)?;
+    let labels = models.iter().flat_map(|model| {
+        model.labels.iter().map(|&(outcome, count)| ([model.model.as_str(), outcome], count as f64))
+    });
+    writer.counters("driftline_labels_total", labels)
 }
 
 fn write_ingest(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) -> fmt::Result {
