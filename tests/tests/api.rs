@@ -1,5 +1,7 @@
 //! The HTTP API as a client sees it: models and references that are put, events, figures, tokens, the description.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

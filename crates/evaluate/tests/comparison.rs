@@ -1,5 +1,7 @@
 //! Weighted rows, and any period against any other.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod model;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The window report as JSON, and its parts that need no reference.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod model;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,9 @@ use crate::memory::{Memory, Reservation};
 /// A body that does not say its length takes memory in steps of this.
 const STEP_BYTES: usize = 64 << 10;
 
+/// How much of a body that is too large is read and thrown away.
+const DRAINED_BYTES: usize = 256 << 20;
+
 /// Reads a body. Memory for it is reserved before it is read: as much as it says it has, else step by step.
 ///
 /// # Errors
@@ -33,6 +36,7 @@ pub(crate) async fn read(
 async fn read_all(mut body: Body, limit: usize, memory: &Memory) -> Result<(Vec<u8>, Reservation), Problem> {
     let least = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if least > limit {
+        drain(&mut body).await;
         return Err(too_large(limit));
     }
     let mut reservation = memory.reserve(least).await?;
@@ -45,6 +49,8 @@ async fn read_all(mut body: Body, limit: usize, memory: &Memory) -> Result<(Vec<
         let Ok(data) = frame.into_data() else { continue };
         let length = bytes.len() + data.len();
         if length > limit {
+            drop((bytes, reservation));
+            drain(&mut body).await;
             return Err(too_large(limit));
         }
         if length > reservation.bytes() {
@@ -53,6 +59,19 @@ async fn read_all(mut body: Body, limit: usize, memory: &Memory) -> Result<(Vec<
         bytes.extend_from_slice(&data);
     }
     Ok((bytes, reservation))
+}
+
+/// Reads on, into nothing, so that the sender gets to read the answer: a connection that is closed while it still
+/// sends shows most clients a broken pipe and no reason. A sender that goes on for long gets just that.
+async fn drain(body: &mut Body) {
+    let mut left = DRAINED_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, |data| data.len());
+        match left.checked_sub(length) {
+            Some(less) => left = less,
+            None => return,
+        }
+    }
 }
 
 fn too_large(limit: usize) -> Problem {

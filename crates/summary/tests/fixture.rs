@@ -1,5 +1,7 @@
 //! What version 1 wrote is still read.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, DictionaryArray, Float64Array};
