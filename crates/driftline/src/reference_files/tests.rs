@@ -114,6 +114,16 @@ fn a_reference_without_a_configured_segment_is_built_anew() {
 }
 
 #[test]
+fn a_reference_keeps_as_many_segments_as_its_model() {
+    let mut case = Case::new();
+    case.options.segments = vec!["country".to_owned()];
+    case.options.max_segment_values = 1;
+    let reference = case.load(LATER).unwrap().unwrap();
+    let values: Vec<&str> = reference.segments.keys().map(|(_, value)| &**value).collect();
+    assert_eq!(values, ["BE", "__other__"]);
+}
+
+#[test]
 fn an_explicit_reference_that_does_not_fit_is_an_error_without_a_table() {
     let mut case = Case::new();
     case.store_explicit(source_by_command(&["b.csv"]));
