@@ -179,6 +179,17 @@ async fn every_metric_is_scraped_with_its_labels() {
                 Some(format!("{name}: {:?} is not {documented:?}", own(odd)))
             })
             .collect();
+        let documented: BTreeSet<String> = METRICS
+            .iter()
+            .flat_map(|metric| {
+                ["", "_bucket", "_sum", "_count"].map(|suffix| format!("{}{suffix}", metric.name))
+            })
+            .collect();
+        let scraped: BTreeSet<&str> =
+            series.iter().filter_map(|labels| labels["__name__"].as_str()).collect();
+        let unknown =
+            scraped.iter().filter(|name| name.starts_with("driftline_") && !documented.contains(**name));
+        missing.extend(unknown.map(|name| format!("{name}: not in the catalogue")));
         if missing.is_empty() {
             break;
         }
