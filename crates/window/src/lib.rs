@@ -11,6 +11,7 @@
 //!
 //! Pure: no clock. Where idleness matters the caller says what time it is.
 
+mod closing;
 mod config;
 mod error;
 mod join;

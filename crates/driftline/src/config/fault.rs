@@ -79,6 +79,12 @@ impl Faults {
         self.add(place, message);
     }
 
+    /// Whether a key is missing at `place` only because it was left out for its own fault.
+    fn left_out(&self, place: &str, message: &str) -> bool {
+        let key = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        key.is_some_and(|key| self.0.iter().any(|fault| fault.place == format!("{place}.{key}")))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -103,7 +109,11 @@ pub(crate) fn read<T: DeserializeOwned>(mut value: toml::Value, faults: &mut Fau
         let segments: Vec<Segment> = error.path().iter().cloned().collect();
         let place = error.path().to_string();
         let message = error.into_inner().to_string();
-        faults.add(if place == "." { String::new() } else { place }, message.trim());
+        // The rest of the message is the place again, without the entry's number.
+        let message = message.split("\nin `").next().unwrap_or_default().trim();
+        if !faults.left_out(&place, message) {
+            faults.add(if place == "." { String::new() } else { place }, message);
+        }
         if !leave_out(&mut value, &segments) {
             return None;
         }

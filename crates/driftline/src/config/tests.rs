@@ -157,3 +157,17 @@ fn text_that_is_not_toml_is_told_with_its_line() {
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("line 1"), "{source}");
 }
+
+#[test]
+fn a_key_that_is_wrong_is_not_called_missing_too() {
+    let found = faults(
+        r#"
+        [[models]]
+        name = "m"
+        task = "binry"
+        "#,
+        &[],
+    );
+    let expected = "unknown variant `binry`, expected one of `binary`, `multiclass`, `regression`";
+    assert_eq!(found, [("models[0].task".to_owned(), expected.to_owned())]);
+}
