@@ -204,7 +204,7 @@ impl NumericSummary {
     ///
     /// Bin edges are the quantiles `k / bins` (inverted CDF), each taken once, and those at this summary's least
     /// value dropped. They are always cuts where the grid was made from the same rows and `bins` divides
-    /// [`GRID_QUANTILES`]. With at most `bins` distinct values there is a bin for each, which also takes what
+    /// `GRID_QUANTILES`. With at most `bins` distinct values there is a bin for each, which also takes what
     /// lies between it and the next.
     #[must_use]
     pub fn quantile_bins(&self, bins: usize) -> Option<Vec<u32>> {
