@@ -93,8 +93,8 @@ impl Windower {
     }
 
     fn take_word(&mut self, id: IdKey, word: Word, labelled: &mut Labelled) {
+        let floor = self.floor();
         let Some(pending) = self.pending.prediction(id) else {
-            let floor = self.floor();
             match self.pending.waiting(id) {
                 Some(known) if known.time > word.time => labelled.superseded += 1,
                 Some(known) if known.time == word.time && known.label == word.label => {
@@ -108,7 +108,9 @@ impl Windower {
             }
             return;
         };
-        if word.time > pending.time.saturating_add(self.time.label_horizon) {
+        // A pane beyond the retention takes nothing any more, though its prediction may still be known.
+        let gone = floor.is_some_and(|floor| pending.time.floor(self.time.pane) < floor);
+        if gone || word.time > pending.time.saturating_add(self.time.label_horizon) {
             labelled.too_late += 1;
             return;
         }

@@ -183,3 +183,11 @@ proptest! {
         prop_assert_eq!(outcomes(&windower, -60, 3_000), [expected, expected]);
     }
 }
+
+#[test]
+fn a_label_whose_prediction_is_beyond_the_retention_is_counted_as_too_late() {
+    let mut windower = one(10);
+    windower.push_predictions(&predictions(&[Row::new("b", 3 * 86_400, 1.0)]), None).unwrap();
+    let labelled = windower.push_labels(&labels(&[Label::new("a", 100, "yes")])).unwrap();
+    assert_eq!(labelled, Labelled { too_late: 1, ..Labelled::default() });
+}
