@@ -1,5 +1,8 @@
 //! Broken payloads by the thousand: none panics, and every row is accounted for.
 
+use arrow::ipc::reader::StreamReader;
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
+
 use super::fixture::{Registry, context};
 use super::table_tests::{sample, stream};
 use crate::{Carrier, DecodeContext, Limits, decode_labels, decode_predictions};
@@ -65,6 +68,38 @@ fn lines(payload: &[u8]) -> u64 {
     payload.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count() as u64
 }
 
+/// Counts the elements of an array, those before a fault too.
+struct Elements<'c>(&'c mut u64);
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while elements.next_element::<serde_json::Value>()?.is_some() {
+            *self.0 += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The elements of a JSON array as serde_json finds them, and whether it is one to its end.
+fn elements(payload: &[u8]) -> (u64, bool) {
+    let mut count = 0;
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    let is_sound = json.deserialize_seq(Elements(&mut count)).is_ok() && json.end().is_ok();
+    (count, is_sound)
+}
+
+/// The rows of an Arrow stream as Arrow's own reader finds them.
+fn stream_rows(payload: &[u8]) -> u64 {
+    let batches = StreamReader::try_new(payload, None).unwrap();
+    batches.map(|batch| batch.unwrap().num_rows() as u64).sum()
+}
+
 #[test]
 fn every_line_is_either_taken_or_rejected() {
     let seed = r#"{"model":"churn","prediction_id":"a","timestamp":1767261600000,"features":{"age":41,"plan":"gold","active":true,"new":null},"prediction":{"label":"yes","score":0.8,"scores":{"yes":0.8}},"tags":{"country":"BE"},"metrics":{"m":1.5},"weight":2}
@@ -89,11 +124,46 @@ fn every_line_is_either_taken_or_rejected() {
             assert!(!is_lines || rows == lines(&payload) || rows == 1, "round {round}: {rows} rows\n{shown}");
             assert!(decoded.rejected.len() as u64 == decoded.rejected_total.min(3), "round {round}");
         }
-        let mut array = b"[".to_vec();
-        array.extend_from_slice(&payload);
-        array.push(b']');
-        decode_predictions(&array, Carrier::Json, &context).unwrap();
     }
+}
+
+#[test]
+fn every_element_is_either_taken_or_rejected() {
+    let seed = r#"{"model":"churn","prediction_id":"a","features":{"age":41,"plan":"gold","active":true,"new":null},"prediction":{"label":"yes","score":0.8}},
+{"features":{"age":4},"model":"unseen","prediction":{"value":3}}, 7, [[]], "text",
+{"model":"price","prediction_id":7,"label":11,"op":"upsert","x":[{"y":[]}]}, {"model":"churn","prediction":{}}"#;
+    let limits = Limits { rejected_details: 3, ..Limits::default() };
+    let mut random = Random(0x5eed_0003);
+    let (mut whole, mut broken) = (0, 0);
+    for round in 0..6_000 {
+        let registry = Registry::new();
+        let context = DecodeContext { default_model: Some("churn"), ..context(&registry, &limits) };
+        let mut payload = seed.as_bytes().to_vec();
+        mutate(&mut payload, &mut random);
+        payload.insert(0, b'[');
+        payload.push(b']');
+        let (count, is_sound) = elements(&payload);
+        for decoded in [
+            decode_predictions(&payload, Carrier::Json, &context).unwrap(),
+            decode_labels(&payload, Carrier::Json, &context).unwrap(),
+        ] {
+            let rows = decoded.accepted() + decoded.rejected_total;
+            let shown = String::from_utf8_lossy(&payload);
+            if is_sound {
+                assert_eq!(rows, count, "round {round}\n{shown}");
+            } else {
+                // Where the fault is, the decoder ends with a rejected row or, after a number JSON does not have or
+                // text that is not UTF-8, reads on.
+                assert!(
+                    rows >= count.max(1),
+                    "round {round}: {rows} rows, {count} before the fault\n{shown}"
+                );
+            }
+            assert!(decoded.rejected.len() as u64 == decoded.rejected_total.min(3), "round {round}");
+        }
+        if is_sound { whole += 1 } else { broken += 1 }
+    }
+    assert!(whole > 500 && broken > 500, "{whole} whole, {broken} broken");
 }
 
 #[test]
@@ -112,8 +182,11 @@ fn no_broken_arrow_stream_panics() {
         match decode_predictions(&payload, Carrier::ArrowStream, &context(&registry, &limits)) {
             Ok(decoded) => {
                 sound += 1;
-                let rows = decoded.accepted() + decoded.rejected_total;
-                assert!(rows <= limits.rows as u64, "round {round}: {rows} rows");
+                assert_eq!(
+                    decoded.accepted() + decoded.rejected_total,
+                    stream_rows(&payload),
+                    "round {round}"
+                );
             }
             Err(_) => broken += 1,
         }

@@ -235,3 +235,25 @@ fn rows_that_take_no_bytes_are_limited_too() {
     let error = decode_predictions(&payload, Carrier::ArrowStream, &context(&registry, &limits)).unwrap_err();
     assert!(matches!(error, PayloadError::TooManyRows { .. }), "{error:?}");
 }
+
+/// Where the metadata of a stream's second message starts, after its marker and length.
+fn second_message(stream: &[u8]) -> usize {
+    let schema = u32::from_le_bytes(stream[4..8].try_into().unwrap()) as usize;
+    8 + schema + 8
+}
+
+#[test]
+fn a_message_without_a_header_is_not_skipped() {
+    let mut payload = stream(&[table(vec![("model", texts(&[Some("price")]))])]);
+    let message = second_message(&payload);
+    let offset = |at: usize| i32::from_le_bytes(payload[at..at + 4].try_into().unwrap());
+    // A flatbuffer: the root table, its vtable, and there the second field.
+    let root = message + offset(message) as usize;
+    let vtable = root.wrapping_add_signed(-offset(root) as isize);
+    let header_type = root + usize::from(payload[vtable + 6]);
+    assert_eq!(payload[header_type], 3, "a record batch");
+    payload[header_type] = 0;
+    let (registry, limits) = (Registry::new(), Limits::default());
+    let error = decode_predictions(&payload, Carrier::ArrowStream, &context(&registry, &limits)).unwrap_err();
+    assert_eq!(error.reason(), "bad_arrow");
+}

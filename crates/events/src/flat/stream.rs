@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
-use arrow::ipc::root_as_message;
+use arrow::ipc::{MessageHeader, root_as_message};
 
 use crate::PayloadError;
 
@@ -15,7 +15,7 @@ pub(super) fn read_stream(
     payload: &[u8],
     mut take: impl FnMut(&RecordBatch) -> Result<(), PayloadError>,
 ) -> Result<(), PayloadError> {
-    check_lengths(payload).map_err(PayloadError::Arrow)?;
+    check_messages(payload).map_err(PayloadError::Arrow)?;
     let mut buffer = Buffer::from(payload);
     let mut decoder = StreamDecoder::new();
     loop {
@@ -37,9 +37,10 @@ fn broken(why: &str) -> ArrowError {
 
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
-/// Walks over the messages: the reader allocates what a message says that its parts are long.
+/// Walks over the messages: the reader allocates what a message says that its parts are long, and skips what it
+/// cannot name.
 /// <https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format>
-fn check_lengths(payload: &[u8]) -> Result<(), ArrowError> {
+fn check_messages(payload: &[u8]) -> Result<(), ArrowError> {
     let cut = || broken("the stream breaks off");
     let mut rest = payload;
     if rest.is_empty() {
@@ -58,6 +59,10 @@ fn check_lengths(payload: &[u8]) -> Result<(), ArrowError> {
         }
         let metadata = after.get(..length).ok_or_else(cut)?;
         let message = root_as_message(metadata).map_err(|error| broken(&format!("bad message: {error}")))?;
+        // The reader skips such a message, and with it the rows of one that was broken.
+        if message.header_type() == MessageHeader::NONE {
+            return Err(broken("a message without a header"));
+        }
         let body = usize::try_from(message.bodyLength()).map_err(|_| broken("a negative length"))?;
         rest = after[length..].get(body..).ok_or_else(cut)?;
     }
