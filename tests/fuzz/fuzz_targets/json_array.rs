@@ -4,4 +4,4 @@
 use driftline_events::Carrier;
 use driftline_fuzz::decode;
 
-libfuzzer_sys::fuzz_target!(|payload: &[u8]| decode(&[b"[", payload, b"]"].concat(), Carrier::Json));
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| decode(&[&b"["[..], payload, b"]"].concat(), Carrier::Json));
