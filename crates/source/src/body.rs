@@ -15,6 +15,9 @@ const STEP_BYTES: usize = 64 << 10;
 /// How much of a body that is too large is read and thrown away.
 const DRAINED_BYTES: usize = 256 << 20;
 
+/// How long its next part may take.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Reads a body. Memory for it is reserved before it is read: as much as it says it has, else step by step.
 ///
 /// # Errors
@@ -65,7 +68,7 @@ async fn read_all(mut body: Body, limit: usize, memory: &Memory) -> Result<(Vec<
 /// sends shows most clients a broken pipe and no reason. A sender that goes on for long gets just that.
 async fn drain(body: &mut Body) {
     let mut left = DRAINED_BYTES;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_PATIENCE, body.frame()).await {
         let length = frame.data_ref().map_or(0, |data| data.len());
         match left.checked_sub(length) {
             Some(less) => left = less,
