@@ -76,11 +76,11 @@ pub struct QualityReport {
     pub ratio: Figure,
     /// The share in the reference.
     pub reference_ratio: Figure,
-    /// Two-proportion z test of the two shares, two-sided.
+    /// Two-sided test of the two shares: two-proportion z, or Fisher's exact one where fewer than 5 rows are expected.
     pub p_value: Figure,
     /// The same over all quality tests of the window, by Benjamini–Hochberg.
     pub q_value: Figure,
-    /// Whether the share rose, in effect and evidence.
+    /// Whether the share changed, in effect and evidence.
     pub finding: bool,
     /// The most frequent unseen values (`unseen` only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
