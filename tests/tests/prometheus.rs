@@ -153,7 +153,7 @@ async fn every_metric_is_scraped_with_its_labels() {
 
     let selector = "%7Bjob%3D%22driftline%22%7D";
     let mut missing: Vec<String> = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..120 {
         let series = prometheus.get(client, "/api/v1/series", &[("match[]", selector)]).await.unwrap();
         let series: Vec<&serde_json::Map<String, Value>> =
             series["data"].as_array().unwrap().iter().filter_map(Value::as_object).collect();
