@@ -111,10 +111,10 @@ impl Engine {
     /// Compares a model's windows with another reference from now on.
     ///
     /// # Errors
-    /// [`EngineError::NoModel`].
+    /// [`EngineError::NoModel`]; [`EngineError::Window`] if the disk fails, and the reference can be put again.
     pub fn put_reference(&mut self, model: &ModelId, reference: Arc<Reference>) -> Result<(), EngineError> {
-        self.model_mut(model)?.set_reference(reference);
-        Ok(())
+        let set = self.model_mut(model)?.set_reference(reference);
+        set.map_err(|source| EngineError::Window { model: model.clone(), source })
     }
 
     /// Folds predictions. `now` is when they arrived; `None` in a replay.

@@ -1,6 +1,9 @@
-//! What can go wrong with a batch that the decoder made: only faults of the program, never of the data.
+//! What can go wrong with a batch that the decoder made: faults of the program or
+//! of the disk, never of the data.
 
 use driftline_summary::{FoldError, MergeError};
+
+use crate::join::PendingError;
 
 /// A batch or summary that does not fit the model.
 #[derive(Debug, thiserror::Error)]
@@ -27,4 +30,7 @@ pub enum WindowError {
     /// Summaries of one model do not fit together.
     #[error("summaries could not be merged")]
     Merge(#[from] MergeError),
+    /// What is pending cannot be read: nothing of the batch was folded, and it can be pushed again.
+    #[error("the label join cannot go on")]
+    Pending(#[from] PendingError),
 }

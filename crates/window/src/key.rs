@@ -32,6 +32,17 @@ pub(crate) struct CellId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CellSet(u32);
 
+impl CellSet {
+    /// The number that stands for it on disk.
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 /// Gives keys their short forms, and bounds how many there are.
 #[derive(Debug)]
 pub(crate) struct KeyTable {

@@ -74,8 +74,11 @@ impl Windower {
             .as_boolean_opt()
             .ok_or(WindowError::Column { name: layout::RETRACT })?;
         let regression = self.schema.task() == Task::Regression;
+        let times = times(batch)?;
+        let keys: Vec<IdKey> = ids.iter().flatten().map(IdKey::new).collect();
+        self.pending.load(&keys)?;
         let mut labelled = Labelled::default();
-        for (row, &time) in times(batch)?.iter().enumerate() {
+        for (row, &time) in times.iter().enumerate() {
             let label = if retract.value(row) {
                 None
             } else if regression {
@@ -92,10 +95,22 @@ impl Windower {
         Ok(labelled)
     }
 
+    /// The prediction of a loaded id. What is older than the retention is not known any more, whether it is still
+    /// stored or not: so the answer does not depend on when the store was last cleaned.
+    pub(crate) fn known_prediction(&self, id: IdKey) -> Option<&Pending> {
+        let floor = self.floor();
+        self.pending.prediction(id).filter(|pending| floor.is_none_or(|floor| pending.time >= floor))
+    }
+
+    fn waiting_label(&self, id: IdKey) -> Option<&Word> {
+        let floor = self.floor();
+        self.pending.waiting(id).filter(|word| floor.is_none_or(|floor| word.time >= floor))
+    }
+
     fn take_word(&mut self, id: IdKey, word: Word, labelled: &mut Labelled) {
         let floor = self.floor();
-        let Some(pending) = self.pending.prediction(id) else {
-            match self.pending.waiting(id) {
+        let Some(pending) = self.known_prediction(id) else {
+            match self.waiting_label(id) {
                 Some(known) if known.time > word.time => labelled.superseded += 1,
                 Some(known) if known.time == word.time && known.label == word.label => {
                     labelled.duplicates += 1
@@ -108,9 +123,7 @@ impl Windower {
             }
             return;
         };
-        // A pane beyond the retention takes nothing any more, though its prediction may still be known.
-        let gone = floor.is_some_and(|floor| pending.time.floor(self.time.pane) < floor);
-        if gone || word.time > pending.time.saturating_add(self.time.label_horizon) {
+        if word.time > pending.time.saturating_add(self.time.label_horizon) {
             labelled.too_late += 1;
             return;
         }
@@ -177,7 +190,10 @@ impl Windower {
     }
 
     /// Counts the labels of kept predictions on new grids, after the panes' label summaries were emptied.
-    pub(crate) fn count_labels_anew(&mut self) {
+    ///
+    /// # Errors
+    /// [`WindowError::Pending`]; it may be begun again after the panes were emptied again.
+    pub(crate) fn count_labels_anew(&mut self) -> Result<(), WindowError> {
         let (pane, keys, panes) = (self.time.pane, &self.keys, &mut self.panes);
         self.pending.each_labelled(&mut |pending| {
             let Some(Word { time, label: Some((actual, weight)) }) = &pending.label else { return };
@@ -190,7 +206,8 @@ impl Windower {
                     summary.arrivals.add_label(&outcome);
                 }
             }
-        });
+        })?;
+        Ok(())
     }
 
     /// Keeps the predictions of a batch for their labels, and joins the labels that came before them.
@@ -224,8 +241,11 @@ impl Windower {
             let time = EventTime::from_millis(time);
             let pending =
                 Pending { time, cells: sets[row], weight: weights.value(row), predicted, label: None };
+            let waited = self.waiting_label(id).is_some();
             self.pending.put_prediction(id, pending);
-            if let Some(word) = self.pending.take_waiting(id) {
+            if let Some(word) = self.pending.take_waiting(id)
+                && waited
+            {
                 self.take_word(id, word, &mut labelled);
             }
         }

@@ -26,7 +26,7 @@ mod windower;
 
 pub use config::{TimeOptions, TimeSpec, WindowConfigError, WindowOptions, WindowSpec};
 pub use error::WindowError;
-pub use join::{Expired, IdKey, MemoryPending, Pending, PendingStore, Word};
+pub use join::{Expired, IdKey, MemoryPending, Pending, PendingError, PendingStore, Word};
 pub use key::{CellKey, CellSet, OTHER};
 pub use labels::Labelled;
 pub use schedule::Due;

@@ -161,7 +161,12 @@ impl Windower {
         if let Some(learning) = &mut self.learning
             && learning.push(&rows)
         {
-            pushed.learned = Some(self.learn(greatest.unwrap_or(EventTime::MIN))?);
+            pushed.learned = match self.learn(greatest.unwrap_or(EventTime::MIN)) {
+                Ok(reference) => Some(reference),
+                // The rows are folded; the next batch learns.
+                Err(WindowError::Pending(_)) => None,
+                Err(error) => return Err(error),
+            };
         }
         let earliest = row_times.iter().copied().min().map(EventTime::from_millis);
         self.earliest = self.earliest.into_iter().chain(earliest).min();
@@ -173,11 +178,13 @@ impl Windower {
     }
 
     /// The rows that are neither too late nor seen before.
-    fn admit(&self, batch: &RecordBatch) -> Result<Pushed, WindowError> {
+    fn admit(&mut self, batch: &RecordBatch) -> Result<Pushed, WindowError> {
         let floor = self.floor();
         let ids = crate::slice::column(batch, layout::PREDICTION_ID)?
             .as_string_opt::<i32>()
             .ok_or(WindowError::Column { name: layout::PREDICTION_ID })?;
+        let keys: Vec<IdKey> = ids.iter().flatten().map(IdKey::new).collect();
+        self.pending.load(&keys)?;
         let mut seen = FxHashSet::default();
         let (mut duplicates, mut too_late) = (0, 0);
         let mut kept = Vec::with_capacity(batch.num_rows());
@@ -188,7 +195,7 @@ impl Windower {
             }
             if ids.is_valid(row) {
                 let id = IdKey::new(ids.value(row));
-                if !seen.insert(id) || self.pending.prediction(id).is_some() {
+                if !seen.insert(id) || self.known_prediction(id).is_some() {
                     duplicates += 1;
                     continue;
                 }
@@ -239,24 +246,29 @@ impl Windower {
 
     /// Sets the grids by the rows seen so far, and counts those rows anew on them.
     fn learn(&mut self, created: EventTime) -> Result<Reference, WindowError> {
-        let learning = self.learning.take().expect("the caller saw that there is one");
+        // It stays until all is counted: a disk that fails in between has the next batch begin again.
+        let learning = self.learning.as_ref().expect("the caller saw that there is one");
         let reference = learning.reference(&self.schema, &mut self.keys, created)?;
         self.spec = Arc::clone(&reference.spec);
         self.panes.reset_features(&self.spec);
-        for batch in learning.batches() {
-            self.fold(batch, Part::Features)?;
+        for batch in learning.batches().to_vec() {
+            self.fold(&batch, Part::Features)?;
         }
-        self.count_labels_anew();
+        self.count_labels_anew()?;
+        self.learning = None;
         Ok(reference)
     }
 
     /// Counts on the grids of another reference from now on. Panes before keep everything but the counts on the
     /// former grids.
-    pub fn set_grids(&mut self, spec: Arc<SummarySpec>) {
+    ///
+    /// # Errors
+    /// [`WindowError::Pending`] if the labels so far cannot be counted on the new grids; call it again then.
+    pub fn set_grids(&mut self, spec: Arc<SummarySpec>) -> Result<(), WindowError> {
         self.learning = None;
         self.panes.reset_features(&spec);
         self.spec = spec;
-        self.count_labels_anew();
+        self.count_labels_anew()
     }
 
     /// Takes in a schema that has more features than the one before (a model whose types are inferred).
@@ -290,7 +302,7 @@ impl Windower {
             // Labels alone give no watermark; there may still be too many of them.
             return self.pending.expire(EventTime::MIN);
         };
-        let floor = watermark.saturating_sub(self.time.retention);
+        let floor = watermark.saturating_sub(self.time.retention).floor(self.time.pane);
         // A window that a late row can still revise has panes from before the retention.
         let reach = self.time.windows.iter().map(|window| window.length.max(window.max_length)).max();
         let kept = self.look_back.saturating_add(reach.unwrap_or_default());

@@ -96,10 +96,11 @@ impl Model {
         }
     }
 
-    pub(super) fn set_reference(&mut self, reference: Arc<Reference>) {
-        self.windower.set_grids(Arc::clone(&reference.spec));
+    pub(super) fn set_reference(&mut self, reference: Arc<Reference>) -> Result<(), WindowError> {
+        self.windower.set_grids(Arc::clone(&reference.spec))?;
         self.windower.know_segments(reference.segments.keys());
         self.reference = Some(reference);
+        Ok(())
     }
 
     pub(super) fn push_predictions(
