@@ -193,7 +193,7 @@ impl Pipeline {
                 Taken::default()
             }));
         }
-        submission.reply.send(Receipt { taken });
+        submission.reply.send(Receipt::of(taken));
     }
 
     fn evaluate(&mut self, evaluated_open: &mut Option<Instant>) {

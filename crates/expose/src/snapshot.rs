@@ -105,7 +105,7 @@ pub struct RowCount {
     pub event: &'static str,
     /// Their model.
     pub model: String,
-    /// Decoded and handed to the pipeline.
+    /// Decoded, and looked at by the pipeline.
     pub received: u64,
     /// Taken by it.
     pub accepted: u64,

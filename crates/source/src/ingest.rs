@@ -5,23 +5,26 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use axum::http::{HeaderMap, StatusCode};
 use driftline_events::{
-    Carrier, DecodeContext, Decoded, Encoding, EventTime, ModelId, ModelRegistry, PayloadError,
-    decode_labels, decode_predictions, decompress,
+    Carrier, DecodeContext, Decoded, Encoding, EventTime, ModelBatch, ModelId, ModelRegistry, PayloadError,
+    RejectedRow, decode_labels, decode_predictions, decompress,
 };
 use driftline_http::Problem;
 use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::answer::IngestAnswer;
 use crate::body;
 use crate::config::IngestSpec;
+use crate::idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, payload_hash};
 use crate::memory::{Memory, Reservation};
 use crate::rejected::{RejectedLog, RejectedPage};
 use crate::stats::{IngestSnapshot, IngestStats};
-use crate::submission::{EventKind, Receipt, Reply, Submission};
+use crate::submission::{EventKind, Idempotency, Origin, Receipt, Reply, StorageFault, Submission};
 
 /// What the time is.
 pub type Clock = Arc<dyn Fn() -> EventTime + Send + Sync>;
@@ -55,6 +58,47 @@ pub(crate) struct Entrance<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) default_model: Option<String>,
     pub(crate) request_id: Option<&'a str>,
+}
+
+/// How a payload is to be read.
+#[derive(Clone, Copy)]
+struct How {
+    carrier: Carrier,
+    encoding: Encoding,
+    event: EventKind,
+    arrival: EventTime,
+    hashed: bool,
+}
+
+/// What a request brought besides the rows that could be placed: counted once those are taken.
+struct Unplaced {
+    event: EventKind,
+    route: &'static str,
+    arrival: EventTime,
+    request_id: Option<String>,
+    rejected: Vec<RejectedRow>,
+    rejected_total: u64,
+    ignored_fields: u64,
+}
+
+impl Unplaced {
+    fn of(
+        entrance: &Entrance<'_>,
+        arrival: EventTime,
+        rejected: Vec<RejectedRow>,
+        rejected_total: u64,
+        ignored_fields: u64,
+    ) -> Self {
+        Self {
+            event: entrance.event,
+            route: entrance.route,
+            arrival,
+            request_id: entrance.request_id.map(str::to_owned),
+            rejected,
+            rejected_total,
+            ignored_fields,
+        }
+    }
 }
 
 impl Ingest {
@@ -109,6 +153,7 @@ impl Ingest {
     ) -> Result<IngestAnswer, Problem> {
         let carrier = carrier(entrance.headers)?;
         let encoding = encoding(entrance.headers)?;
+        let key = IdempotencyKey::of(entrance.headers)?;
         if let Some(model) = &entrance.default_model {
             ModelId::try_new(model)
                 .map_err(|error| Problem::bad_parameter("model", model, &error.to_string()))?;
@@ -117,16 +162,26 @@ impl Ingest {
             body::read(body, self.spec.limits.body_bytes, self.spec.body_timeout, &self.memory).await?;
         self.stats.read(payload.len());
         let arrival = (self.clock)();
-        let (decoded, memory) = self.decode(payload, carrier, encoding, arrival, &entrance, memory).await?;
-        let rejections = (decoded.rejected_total, decoded.ignored_fields);
-        let receipt = self.submit(entrance.event, &decoded, memory).await?;
-        // Only now: a request that is answered 503 comes again, and its rows are counted then.
-        self.count(&entrance, &decoded, arrival);
-        let receipt = match receipt {
-            Some(receipt) => receipt.await.map_err(|_| pipeline_gone())?,
-            None => Receipt::default(),
+        let (decoded, payload_hash, memory) =
+            self.decode(payload, carrier, encoding, arrival, &entrance, memory).await?;
+        let idempotency = key
+            .zip(payload_hash)
+            .map(|(key, payload)| Idempotency { key: key.of_route(entrance.route), payload });
+        let Decoded { batches, rejected, rejected_total, ignored_fields, .. } = decoded;
+        let answered = rejected.clone();
+        let unplaced = Unplaced::of(&entrance, arrival, rejected, rejected_total, ignored_fields);
+        let receipt = if batches.is_empty() {
+            self.count(&unplaced);
+            Receipt::default()
+        } else {
+            let origin = Origin::Http { arrival, idempotency };
+            let receipt = self.submit(entrance.event, batches, origin, unplaced, memory).await?;
+            receipt.await.map_err(|_| pipeline_gone())?
         };
-        Ok(IngestAnswer::new(receipt.total(), decoded.rejected, rejections.0, rejections.1))
+        if let Some(problem) = refusal(&receipt) {
+            return Err(problem);
+        }
+        Ok(IngestAnswer::new(receipt.total(), answered, rejected_total, ignored_fields))
     }
 
     async fn decode(
@@ -137,18 +192,19 @@ impl Ingest {
         arrival: EventTime,
         entrance: &Entrance<'_>,
         mut memory: Reservation,
-    ) -> Result<(Decoded, Reservation), Problem> {
+    ) -> Result<(Decoded, Option<u64>, Reservation), Problem> {
         let event = entrance.event;
+        let hashed = entrance.headers.contains_key(&IDEMPOTENCY_KEY);
+        let how = How { carrier, encoding, event, arrival, hashed };
         let decoded = if encoding == Encoding::Identity && payload.len() <= INLINE_BYTES {
-            self.decode_now(&payload, carrier, encoding, event, arrival, entrance.default_model.as_deref())
+            self.decode_now(&payload, how, entrance.default_model.as_deref())
         } else {
             let permit =
                 Arc::clone(&self.decoders).acquire_owned().await.expect("this semaphore is never closed");
             let (ingest, default_model) = (Arc::clone(self), entrance.default_model.clone());
             // The permit and the memory go along: a sender that hangs up does not end the decoding.
             let decoding = tokio::task::spawn_blocking(move || {
-                let model = default_model.as_deref();
-                let decoded = ingest.decode_now(&payload, carrier, encoding, event, arrival, model);
+                let decoded = ingest.decode_now(&payload, how, default_model.as_deref());
                 drop((permit, payload));
                 (decoded, memory)
             });
@@ -163,51 +219,49 @@ impl Ingest {
                 }
             }
         };
-        let decoded = decoded.map_err(|error| self.unusable(event, &error))?;
+        let (decoded, hash) = decoded.map_err(|error| self.unusable(event, &error))?;
         let bytes = decoded.batches.iter().map(|batch| batch.rows.get_array_memory_size()).sum();
         memory.resize(bytes).await?;
-        Ok((decoded, memory))
+        Ok((decoded, hash, memory))
     }
 
     fn decode_now(
         &self,
         payload: &[u8],
-        carrier: Carrier,
-        encoding: Encoding,
-        event: EventKind,
-        arrival: EventTime,
+        how: How,
         default_model: Option<&str>,
-    ) -> Result<Decoded, PayloadError> {
-        let plain = decompress(payload, encoding, &self.spec.limits)?;
+    ) -> Result<(Decoded, Option<u64>), PayloadError> {
+        let plain = decompress(payload, how.encoding, &self.spec.limits)?;
         let context = DecodeContext {
             registry: &*self.registry,
             limits: &self.spec.limits,
-            arrival,
+            arrival: how.arrival,
             max_future: self.spec.max_future,
             default_model,
         };
-        match event {
-            EventKind::Prediction => decode_predictions(&plain, carrier, &context),
-            EventKind::Label => decode_labels(&plain, carrier, &context),
-        }
+        let decoded = match how.event {
+            EventKind::Prediction => decode_predictions(&plain, how.carrier, &context),
+            EventKind::Label => decode_labels(&plain, how.carrier, &context),
+        }?;
+        Ok((decoded, how.hashed.then(|| payload_hash(&plain, default_model))))
     }
 
-    /// Hands the rows to the pipeline, if there are any.
+    /// Hands the rows to the pipeline.
     async fn submit(
-        &self,
+        self: &Arc<Self>,
         event: EventKind,
-        decoded: &Decoded,
+        batches: Vec<ModelBatch>,
+        origin: Origin,
+        unplaced: Unplaced,
         memory: Reservation,
-    ) -> Result<Option<tokio::sync::oneshot::Receiver<Receipt>>, Problem> {
-        if decoded.batches.is_empty() {
-            return Ok(None);
-        }
-        // Batches are shared columns: cloning them copies nothing.
-        let batches = decoded.batches.clone();
-        let (reply, receipt) = Reply::new(event, &batches, Arc::clone(&self.stats), memory);
-        let submission = Submission { event, batches, reply };
+    ) -> Result<oneshot::Receiver<Receipt>, Problem> {
+        let ingest = Arc::clone(self);
+        // Only once the rows are taken: a request that is refused comes again, and is counted then.
+        let on_taken = Box::new(move || ingest.count(&unplaced));
+        let (reply, receipt) = Reply::new(event, &batches, Arc::clone(&self.stats), memory, on_taken);
+        let submission = Submission { event, batches, origin, reply };
         match self.pipeline.send_timeout(submission, self.spec.queue_wait).await {
-            Ok(()) => Ok(Some(receipt)),
+            Ok(()) => Ok(receipt),
             Err(SendTimeoutError::Timeout(_)) => {
                 Err(Problem::unavailable("busy", "the queue to the pipeline is full; send again", 1))
             }
@@ -215,24 +269,21 @@ impl Ingest {
         }
     }
 
-    fn count(&self, entrance: &Entrance<'_>, decoded: &Decoded, arrival: EventTime) {
-        let event = entrance.event;
-        for batch in &decoded.batches {
-            self.stats.received(event, batch.schema.model().as_str(), batch.rows.num_rows() as u64);
-        }
-        self.stats.ignored(decoded.ignored_fields);
-        for row in &decoded.rejected {
+    fn count(&self, unplaced: &Unplaced) {
+        let Unplaced { event, route, arrival, request_id, rejected, rejected_total, ignored_fields } =
+            unplaced;
+        self.stats.ignored(*ignored_fields);
+        for row in rejected {
             // A name that no model has may be anything; it does not become a label.
             let known = row.model.as_deref().filter(|model| self.registry.schema(model).is_some());
-            self.stats.rejected(event, known.unwrap_or_default(), row.reason, 1);
+            self.stats.rejected(*event, known.unwrap_or_default(), row.reason, 1);
         }
-        let unnamed = decoded.rejected_total - decoded.rejected.len() as u64;
+        let unnamed = rejected_total - rejected.len() as u64;
         if unnamed > 0 {
-            self.stats.rejected(event, "", "not_detailed", unnamed);
+            self.stats.rejected(*event, "", "not_detailed", unnamed);
         }
-        if decoded.rejected_total > 0 {
-            let Entrance { route, request_id, .. } = *entrance;
-            self.log.add(&decoded.rejected, decoded.rejected_total, event, route, arrival, request_id);
+        if *rejected_total > 0 {
+            self.log.add(rejected, *rejected_total, *event, route, *arrival, request_id.as_deref());
         }
     }
 
@@ -263,6 +314,32 @@ impl fmt::Debug for Ingest {
 /// Sent again elsewhere or after a restart, the same rows with ids are counted once.
 fn pipeline_gone() -> Problem {
     Problem::unavailable("stopping", "the service stopped before it took the rows; send again", 5)
+}
+
+/// What a sender is told whose rows were not looked at.
+fn refusal(receipt: &Receipt) -> Option<Problem> {
+    if receipt.conflict {
+        return Some(
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "The idempotency key was used for another payload.",
+            )
+            .detail("no row was taken; send another payload with another Idempotency-Key"),
+        );
+    }
+    Some(match receipt.storage? {
+        StorageFault::Full => {
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", "The disk of the service is full.")
+                .detail("no row was taken; send again when there is space on the disk of the state folder")
+                .header(RETRY_AFTER, HeaderValue::from_static("30"))
+        }
+        StorageFault::Failed => Problem::unavailable(
+            "storage_failed",
+            "no row was taken, for it cannot be made safe; send again",
+            5,
+        ),
+    })
 }
 
 /// The text of a header; an empty one where it is not ASCII, which is no known type.

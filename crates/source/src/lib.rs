@@ -11,13 +11,15 @@
 //!   stands before [`Reply::send`], and nothing here needs to know.
 //! - Memory is bounded: bodies, and batches until their receipt, together stay within
 //!   [`IngestOptions::max_bytes_in_flight`]; whoever comes when that is full, or when the queue is, gets 503.
-//! - A row is counted once: a request that is answered 503 has counted no rows, and may be sent again.
+//! - A row is counted once: a request that is answered 503 or 507 has counted no rows, and may be sent again.
 
 mod answer;
 mod body;
 mod config;
+mod idempotency;
 mod ingest;
 mod memory;
+mod positions;
 mod rejected;
 mod routes;
 mod stats;
@@ -26,7 +28,8 @@ mod submission;
 pub use answer::{IngestAnswer, RejectedRowAnswer};
 pub use config::{IngestOptions, IngestSpec, IngestSpecError};
 pub use ingest::{Clock, Ingest};
+pub use positions::{Position, Positions};
 pub use rejected::{RejectedEntry, RejectedPage};
 pub use routes::{ingest_openapi, ingest_router};
 pub use stats::{IngestSnapshot, PayloadRejections, RequestCount, RowCounts, RowRejections};
-pub use submission::{EventKind, Receipt, Reply, Submission, Taken};
+pub use submission::{EventKind, Idempotency, Origin, Receipt, Reply, StorageFault, Submission, Taken};

@@ -65,7 +65,11 @@ struct IngestParameters {
 /// The body is one event, a JSON array, NDJSON (told apart by content) or an Arrow IPC stream, plain or with
 /// `content-encoding: gzip` or `zstd`. Rows that cannot be placed are rejected one by one; the others are taken.
 #[utoipa::path(
-    post, path = PREDICTIONS, tag = "ingest", params(IngestParameters),
+    post, path = PREDICTIONS, tag = "ingest",
+    params(
+        IngestParameters,
+        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, in 1 to 255 visible characters: one that is sent again with the same key and payload is counted once. Keys are kept for 24 hours."),
+    ),
     request_body(
         description = "Events as in schemas/prediction.v1.json",
         content((Object = "application/json", example = json!({
@@ -80,8 +84,9 @@ struct IngestParameters {
         (status = 408, description = "The body did not come in time", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Larger than the limit", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Unknown content type or encoding", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "No row was taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No row was taken, or the idempotency key was used for another payload", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Full or stopping; send again after `retry-after`", body = Problem, content_type = "application/problem+json"),
+        (status = 507, description = "The disk is full; no row was taken", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn predictions(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
@@ -93,7 +98,11 @@ async fn predictions(State(ingest): State<Arc<Ingest>>, request: Request) -> Res
 /// A label may come before its prediction or weeks after; a second one for an id replaces the first, and
 /// `"op": "retract"` takes it back.
 #[utoipa::path(
-    post, path = LABELS, tag = "ingest", params(IngestParameters),
+    post, path = LABELS, tag = "ingest",
+    params(
+        IngestParameters,
+        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, in 1 to 255 visible characters: one that is sent again with the same key and payload is counted once. Keys are kept for 24 hours."),
+    ),
     request_body(
         description = "Events as in schemas/label.v1.json",
         content((Object = "application/json", example = json!({
@@ -106,8 +115,9 @@ async fn predictions(State(ingest): State<Arc<Ingest>>, request: Request) -> Res
         (status = 408, description = "The body did not come in time", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Larger than the limit", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Unknown content type or encoding", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "No row was taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No row was taken, or the idempotency key was used for another payload", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Full or stopping; send again after `retry-after`", body = Problem, content_type = "application/problem+json"),
+        (status = 507, description = "The disk is full; no row was taken", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn labels(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {

@@ -50,7 +50,7 @@ pub struct RowCounts {
     pub event: EventKind,
     /// Their model.
     pub model: String,
-    /// Decoded and handed to the pipeline.
+    /// Decoded, and looked at by the pipeline.
     pub received: u64,
     /// Taken by it.
     pub accepted: u64,

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use driftline_events::ModelBatch;
+use driftline_events::{EventTime, ModelBatch};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::memory::Reservation;
+use crate::positions::Position;
 use crate::stats::IngestStats;
 
 /// Predictions or labels.
@@ -39,22 +40,106 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// The rows of one payload: taken as a whole, or not at all.
+/// The rows of one payload, or of several messages: taken as a whole, or not at all.
 #[derive(Debug)]
 pub struct Submission {
     /// What the rows are.
     pub event: EventKind,
-    /// One batch for each model; at least one, none empty.
+    /// One batch for each model, none empty. Over HTTP there is at least one; from Kafka there may be none, for
+    /// messages without a usable row still move the positions.
     pub batches: Vec<ModelBatch>,
+    /// The way the rows came.
+    pub origin: Origin,
     /// Where the receipt goes. Dropped without one, the sender is told to try again.
     pub reply: Reply,
+}
+
+/// The way rows came, and what the pipeline must remember of it.
+#[derive(Debug)]
+pub enum Origin {
+    /// In a request, whose sender waits for the receipt.
+    Http {
+        /// When the request arrived.
+        arrival: EventTime,
+        /// What tells the request from others, if its sender said so.
+        idempotency: Option<Idempotency>,
+    },
+    /// In messages of a topic.
+    Kafka {
+        /// When the messages were read.
+        arrival: EventTime,
+        /// Where to read on once these rows are in the state: kept in the same checkpoint. Positions of other
+        /// partitions stay as they are.
+        positions: Vec<Position>,
+        /// Asks for a checkpoint right after these rows, and waits until it is on disk. Dropped without an answer,
+        /// nothing is known of it.
+        durable: Option<oneshot::Sender<()>>,
+    },
+}
+
+impl Origin {
+    /// When the rows arrived.
+    #[must_use]
+    pub const fn arrival(&self) -> EventTime {
+        match self {
+            Self::Http { arrival, .. } | Self::Kafka { arrival, .. } => *arrival,
+        }
+    }
+}
+
+/// The request that a sender means by its `Idempotency-Key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Idempotency {
+    /// Stands for the key and the route.
+    pub key: u128,
+    /// Stands for the payload, as it is after decompression, and the model that the request names for it.
+    pub payload: u64,
 }
 
 /// What became of a submission's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// One for each batch of the submission, in its order.
+    /// One for each batch of the submission, in its order; empty if the submission was refused.
     pub taken: Vec<Taken>,
+    /// Refused: the `Idempotency-Key` was seen before, with another payload.
+    pub conflict: bool,
+    /// Refused: the rows cannot be made safe.
+    pub storage: Option<StorageFault>,
+}
+
+impl Receipt {
+    /// The receipt of rows that were taken.
+    #[must_use]
+    pub const fn of(taken: Vec<Taken>) -> Self {
+        Self { taken, conflict: false, storage: None }
+    }
+
+    /// The receipt that refuses a key which was used for something else.
+    #[must_use]
+    pub const fn conflicting() -> Self {
+        Self { taken: Vec::new(), conflict: true, storage: None }
+    }
+
+    /// The receipt that refuses rows which cannot be made safe.
+    #[must_use]
+    pub const fn refused(fault: StorageFault) -> Self {
+        Self { taken: Vec::new(), conflict: false, storage: Some(fault) }
+    }
+
+    /// Whether no row of the submission was looked at.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.conflict || self.storage.is_some()
+    }
+}
+
+/// Why rows cannot be made safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageFault {
+    /// The disk is full.
+    Full,
+    /// The disk failed, or what it holds cannot be written.
+    Failed,
 }
 
 /// What became of one batch's rows: the three add up to its rows.
@@ -83,40 +168,70 @@ impl Receipt {
 /// The way back to the sender. It also holds the memory that the rows were let in with, and counts what the
 /// receipt says: both must happen even when the sender has hung up.
 pub struct Reply {
-    sender: oneshot::Sender<Receipt>,
+    sender: Option<oneshot::Sender<Receipt>>,
     event: EventKind,
-    models: Vec<String>,
+    rows: Vec<(String, u64)>,
     stats: Arc<IngestStats>,
-    _memory: Reservation,
+    held: Held,
+    on_taken: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// What is given back when the rows are through.
+pub(crate) enum Held {
+    /// Memory of the routes.
+    Memory(#[expect(dead_code, reason = "held for its drop")] Reservation),
+    /// Nothing: the source bounds what it holds by other means.
+    Nothing,
 }
 
 impl Reply {
+    /// The way back for a sender that waits. `on_taken` runs once the rows are taken, and never if they are refused:
+    /// a sender that is refused comes again, and what it sends is counted then.
     pub(crate) fn new(
         event: EventKind,
         batches: &[ModelBatch],
         stats: Arc<IngestStats>,
         memory: Reservation,
+        on_taken: Box<dyn FnOnce() + Send>,
     ) -> (Self, oneshot::Receiver<Receipt>) {
         let (sender, receiver) = oneshot::channel();
-        let models = batches.iter().map(|batch| batch.schema.model().to_string()).collect();
-        (Self { sender, event, models, stats, _memory: memory }, receiver)
+        let reply = Self {
+            sender: Some(sender),
+            held: Held::Memory(memory),
+            on_taken: Some(on_taken),
+            ..Self::unheard(event, batches, stats)
+        };
+        (reply, receiver)
+    }
+
+    /// The way back where nobody waits: the receipt is only counted.
+    pub(crate) fn unheard(event: EventKind, batches: &[ModelBatch], stats: Arc<IngestStats>) -> Self {
+        let rows = |batch: &ModelBatch| (batch.schema.model().to_string(), batch.rows.num_rows() as u64);
+        let rows = batches.iter().map(rows).collect();
+        Self { sender: None, event, rows, stats, held: Held::Nothing, on_taken: None }
     }
 
     /// Tells what became of the rows. Call it when they are safe, whatever that means to the pipeline.
-    pub fn send(self, receipt: Receipt) {
-        for (model, taken) in self.models.iter().zip(&receipt.taken) {
-            self.stats.took(self.event, model, *taken);
+    pub fn send(mut self, receipt: Receipt) {
+        if !receipt.is_refused() {
+            for ((model, rows), taken) in self.rows.iter().zip(&receipt.taken) {
+                self.stats.received(self.event, model, *rows);
+                self.stats.took(self.event, model, *taken);
+            }
+            if let Some(on_taken) = self.on_taken.take() {
+                on_taken();
+            }
         }
-        // A sender that hung up asks again, and its rows are then duplicates: nothing to do here.
-        drop(self.sender.send(receipt));
+        drop(self.held);
+        if let Some(sender) = self.sender {
+            // A sender that hung up asks again, and its rows are then duplicates: nothing to do here.
+            drop(sender.send(receipt));
+        }
     }
 }
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("event", &self.event)
-            .field("models", &self.models)
-            .finish_non_exhaustive()
+        f.debug_struct("Reply").field("event", &self.event).field("rows", &self.rows).finish_non_exhaustive()
     }
 }

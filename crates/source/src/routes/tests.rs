@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::config::{IngestOptions, IngestSpec};
 use crate::stats::{IngestSnapshot, PayloadRejections, RequestCount, RowCounts, RowRejections};
-use crate::submission::{Receipt, Submission, Taken};
+use crate::submission::{Origin, Receipt, StorageFault, Submission, Taken};
 
 /// Knows `churn`, and takes no other model.
 struct Registry;
@@ -67,9 +67,7 @@ impl Service {
             while let Some(Submission { batches, reply, .. }) = self.submissions.recv().await {
                 let count = |batch: &driftline_events::ModelBatch| batch.rows.num_rows();
                 seen.lock().unwrap().extend(batches.iter().map(count));
-                reply.send(Receipt {
-                    taken: batches.iter().map(|batch| taken(count(batch) as u64)).collect(),
-                });
+                reply.send(Receipt::of(batches.iter().map(|batch| taken(count(batch) as u64)).collect()));
             }
         });
         (self.ingest, rows)
@@ -172,7 +170,7 @@ async fn labels_are_labels() {
     let sent = tokio::spawn(async move { send(&ingest, post(LABELS, &[], label)).await });
     let submission = service.submissions.recv().await.unwrap();
     assert_eq!(submission.event, EventKind::Label);
-    submission.reply.send(Receipt { taken: vec![all_accepted(1)] });
+    submission.reply.send(Receipt::of(vec![all_accepted(1)]));
     assert_eq!(sent.await.unwrap().0, StatusCode::OK);
     assert_eq!(service.ingest.snapshot().rows[0].event, EventKind::Label);
 }
@@ -186,7 +184,7 @@ async fn the_answer_waits_for_the_receipt_and_holds_its_memory() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!sent.is_finished() && service.ingest.snapshot().in_flight_bytes > 0);
     let taken = Taken { accepted: 0, duplicates: 1, too_late: 0 };
-    submission.reply.send(Receipt { taken: vec![taken] });
+    submission.reply.send(Receipt::of(vec![taken]));
     let (status, _, answer) = sent.await.unwrap();
     assert_eq!((status, &answer["accepted"], &answer["duplicates"]), (StatusCode::OK, &json!(0), &json!(1)));
     assert_eq!(service.ingest.snapshot().in_flight_bytes, 0);
@@ -201,7 +199,7 @@ async fn a_sender_that_hangs_up_is_still_counted() {
     sent.abort();
     assert!(sent.await.unwrap_err().is_cancelled());
     assert!(service.ingest.snapshot().in_flight_bytes > 0);
-    submission.reply.send(Receipt { taken: vec![all_accepted(1)] });
+    submission.reply.send(Receipt::of(vec![all_accepted(1)]));
     let snapshot = service.ingest.snapshot();
     assert_eq!((snapshot.rows[0].accepted, snapshot.in_flight_bytes), (1, 0));
 }
@@ -405,7 +403,7 @@ async fn a_full_queue_is_503_and_counts_no_rows() {
     until(|| service.ingest.snapshot().queue_depth > 0).await;
     assert_unavailable(send(&service.ingest, post(PREDICTIONS, &[], row("b"))).await, "queue");
     let snapshot = service.ingest.snapshot();
-    assert_eq!((snapshot.rows[0].received, snapshot.queue_depth, snapshot.queue_capacity), (1, 1, 1));
+    assert_eq!((snapshot.rows.len(), snapshot.queue_depth, snapshot.queue_capacity), (0, 1, 1));
     drop(service.submissions);
     assert_unavailable(first.await.unwrap(), "stopped");
     assert_unavailable(send(&service.ingest, post(PREDICTIONS, &[], row("b"))).await, "stopped");
@@ -437,6 +435,70 @@ async fn a_submission_that_is_dropped_is_503() {
     let sent = tokio::spawn(async move { send(&ingest, post(PREDICTIONS, &[], row("a"))).await });
     drop(service.submissions.recv().await.unwrap());
     assert_unavailable(sent.await.unwrap(), "before it took the rows");
+}
+
+#[tokio::test]
+async fn rows_that_are_refused_are_not_counted_and_say_why() {
+    let conflict = || Receipt::conflicting();
+    let full = || Receipt::refused(StorageFault::Full);
+    let failed = || Receipt::refused(StorageFault::Failed);
+    type Refused = (fn() -> Receipt, u16, &'static str, &'static str);
+    let refused: [Refused; 3] = [
+        (conflict, 422, "idempotency_key_reused", "another Idempotency-Key"),
+        (full, 507, "storage_full", "when there is space"),
+        (failed, 503, "storage_failed", "cannot be made safe"),
+    ];
+    for (receipt, status, name, word) in refused {
+        let mut service = service(options());
+        let ingest = Arc::clone(&service.ingest);
+        let body = format!("{}\n{{}}", row("a"));
+        let sent = tokio::spawn(async move { send(&ingest, post(PREDICTIONS, &[], body)).await });
+        service.submissions.recv().await.unwrap().reply.send(receipt());
+        let (answered, headers, problem) = sent.await.unwrap();
+        assert_eq!(answered.as_u16(), status, "{problem}");
+        assert!(problem["type"].as_str().unwrap().ends_with(name), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+        assert_eq!(headers.contains_key(RETRY_AFTER), status != 422);
+        let snapshot = service.ingest.snapshot();
+        assert_eq!((snapshot.rows.len(), snapshot.rejected.len(), snapshot.in_flight_bytes), (0, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn the_idempotency_key_comes_along_with_what_tells_the_payload() {
+    let mut service = service(options());
+    let mut keys = Vec::new();
+    let plain = row("a");
+    let zipped = gzip(plain.as_bytes());
+    type Sent<'a> = (&'a str, &'a [(&'a str, &'a str)], Vec<u8>);
+    let sent: [Sent<'_>; 6] = [
+        (PREDICTIONS, &[], plain.clone().into()),
+        (PREDICTIONS, &[("idempotency-key", "k")], plain.clone().into()),
+        (PREDICTIONS, &[("idempotency-key", "k"), ("content-encoding", "gzip")], zipped),
+        (PREDICTIONS, &[("idempotency-key", "k")], row("b").into()),
+        ("/v1/predictions?model=churn", &[("idempotency-key", "k")], plain.clone().into()),
+        (PREDICTIONS, &[("idempotency-key", "l")], plain.into()),
+    ];
+    for (path, headers, body) in sent {
+        let (ingest, request) = (Arc::clone(&service.ingest), post(path, headers, body));
+        let sent = tokio::spawn(async move { send(&ingest, request).await });
+        let Submission { origin, reply, .. } = service.submissions.recv().await.unwrap();
+        let Origin::Http { arrival, idempotency } = origin else { panic!("{origin:?}") };
+        assert_eq!(arrival.to_string(), "2026-01-01T12:00:00Z");
+        reply.send(Receipt::of(vec![all_accepted(1)]));
+        assert_eq!(sent.await.unwrap().0, StatusCode::OK);
+        keys.push(idempotency);
+    }
+    let [none, Some(first), again, Some(other), Some(named), Some(next)] = keys[..] else {
+        panic!("{keys:?}")
+    };
+    assert_eq!((none, again), (None, Some(first)));
+    assert!(other.key == first.key && other.payload != first.payload, "{keys:?}");
+    assert!(named.key == first.key && named.payload != first.payload, "{keys:?}");
+    assert!(next.key != first.key && next.payload == first.payload, "{keys:?}");
+    let (status, _, problem) =
+        send(&service.ingest, post(PREDICTIONS, &[("idempotency-key", "a b")], row("a"))).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
 }
 
 #[test]
