@@ -186,6 +186,9 @@ impl Engine {
                 }
                 evaluated += 1;
             }
+            if let Err(source) = model.roll_up() {
+                failures.push(EngineError::Window { model: id.clone(), source });
+            }
             model.expire();
         }
         (evaluated, failures)

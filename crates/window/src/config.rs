@@ -39,6 +39,8 @@ pub struct TimeOptions {
     pub retention: Span,
     /// How long after its prediction a label still counts.
     pub label_horizon: Span,
+    /// How old panes are merged into hours; 24 times as old into days. Only as far as every window allows.
+    pub roll_up_after: Span,
 }
 
 impl Default for TimeOptions {
@@ -50,6 +52,8 @@ impl Default for TimeOptions {
             // A week of labels, and a day for the windows that hold their predictions.
             retention: Span::from_days(8),
             label_horizon: Span::from_days(7),
+            // Most late events come within minutes.
+            roll_up_after: Span::from_mins(120),
         }
     }
 }
@@ -171,6 +175,7 @@ pub struct TimeSpec {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) retention: Duration,
     pub(crate) label_horizon: Duration,
+    roll_up_after: Duration,
     pub(crate) windows: Vec<WindowSpec>,
 }
 
@@ -207,6 +212,7 @@ impl TimeSpec {
             idle_timeout: time.idle_timeout.map(Span::duration),
             retention: time.retention.duration(),
             label_horizon: time.label_horizon.duration(),
+            roll_up_after: time.roll_up_after.duration(),
             windows: specs,
         })
     }
@@ -223,11 +229,31 @@ impl TimeSpec {
         self.pane
     }
 
+    /// How old panes must be to become how wide: as wide as divides every window's length and step, so that no
+    /// window, however old, comes to begin or end inside a pane.
+    pub(crate) fn roll_ups(&self) -> impl Iterator<Item = (Duration, Duration)> {
+        let grain =
+            self.windows.iter().flat_map(|window| [window.length, window.every]).reduce(common_divisor);
+        let pane = self.pane;
+        [(1, 3_600), (24, 86_400)].into_iter().filter_map(move |(times, seconds)| {
+            let width = common_divisor(grain?, Duration::from_secs(seconds));
+            (width > pane).then(|| (self.roll_up_after.saturating_mul(times), width))
+        })
+    }
+
     /// How long panes are kept for late events.
     #[must_use]
     pub const fn retention(&self) -> Duration {
         self.retention
     }
+}
+
+fn common_divisor(one: Duration, other: Duration) -> Duration {
+    let (mut one, mut other) = (one.as_millis() as u64, other.as_millis() as u64);
+    while other > 0 {
+        (one, other) = (other, one % other);
+    }
+    Duration::from_millis(one)
 }
 
 fn time_faults(time: &TimeOptions) -> Vec<WindowConfigError> {

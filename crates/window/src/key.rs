@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use driftline_events::layout;
+use driftline_summary::SegmentKey;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::WindowError;
 use crate::slice::Keys;
@@ -25,7 +27,7 @@ pub struct CellKey {
 }
 
 /// A [`CellKey`]'s short form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct CellId(pub(crate) u32);
 
 /// The set of cells a row is folded into, in short form.
@@ -41,6 +43,15 @@ impl CellSet {
     pub(crate) const fn from_number(number: u32) -> Self {
         Self(number)
     }
+}
+
+/// A [`KeyTable`] on disk.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StoredKeys {
+    keys: Vec<(Arc<str>, Option<SegmentKey>)>,
+    sets: Vec<Vec<u32>>,
+    versions: Vec<Arc<str>>,
+    values: Vec<Vec<Arc<str>>>,
 }
 
 /// Gives keys their short forms, and bounds how many there are.
@@ -69,6 +80,10 @@ impl KeyTable {
             sets: Vec::new(),
             set_ids: FxHashMap::default(),
         }
+    }
+
+    pub(crate) const fn max_segment_values(&self) -> usize {
+        self.max_segment_values
     }
 
     pub(crate) fn key(&self, id: CellId) -> &CellKey {
@@ -131,6 +146,50 @@ impl KeyTable {
         {
             bounded(&mut self.values[place], value, self.max_segment_values);
         }
+    }
+
+    /// What is stored of the table; the rest follows from it.
+    pub(crate) fn stored(&self) -> StoredKeys {
+        let texts = |known: &FxHashMap<Arc<str>, Arc<str>>| {
+            let mut texts: Vec<Arc<str>> = known.keys().cloned().collect();
+            texts.sort_unstable();
+            texts
+        };
+        StoredKeys {
+            keys: self.keys.iter().map(|key| (Arc::clone(&key.version), key.segment.clone())).collect(),
+            sets: self.sets.iter().map(|set| set.iter().map(|cell| cell.0).collect()).collect(),
+            versions: texts(&self.versions),
+            values: self.values.iter().map(texts).collect(),
+        }
+    }
+
+    /// The table as it was stored. `None` if the parts do not belong together.
+    pub(crate) fn restored(
+        segments: Vec<Arc<str>>,
+        max_segment_values: usize,
+        stored: StoredKeys,
+    ) -> Option<Self> {
+        let mut table = Self::new(segments, max_segment_values);
+        for (version, segment) in stored.keys {
+            table.intern_key(CellKey { version, segment });
+        }
+        for cells in stored.sets {
+            let cells: Box<[CellId]> = cells.into_iter().map(CellId).collect();
+            if cells.iter().any(|cell| cell.0 as usize >= table.keys.len()) {
+                return None;
+            }
+            table.set_ids.insert(cells.clone(), CellSet(table.sets.len() as u32));
+            table.sets.push(cells);
+        }
+        let known = |texts: Vec<Arc<str>>| -> FxHashMap<Arc<str>, Arc<str>> {
+            texts.into_iter().map(|text| (Arc::clone(&text), text)).collect()
+        };
+        table.versions = known(stored.versions);
+        if stored.values.len() != table.values.len() {
+            return None;
+        }
+        table.values = stored.values.into_iter().map(known).collect();
+        Some(table)
     }
 
     fn intern(&mut self, version: &str, tags: &[Option<&str>]) -> CellSet {

@@ -29,6 +29,12 @@ impl Learning {
         Self { rows_needed, batches: Vec::new(), rows: 0 }
     }
 
+    /// Learning that goes on where it was stored.
+    pub(crate) fn restored(rows_needed: u64, batches: Vec<RecordBatch>) -> Self {
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        Self { rows_needed, batches, rows }
+    }
+
     /// Takes in rows, which are in no reference yet; says whether there are enough now.
     pub(crate) fn push(&mut self, rows: &RecordBatch) -> bool {
         self.rows += rows.num_rows() as u64;

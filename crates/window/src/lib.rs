@@ -21,6 +21,7 @@ mod learning;
 mod panes;
 mod schedule;
 mod slice;
+mod state;
 mod watermark;
 mod windower;
 
@@ -29,6 +30,8 @@ pub use error::WindowError;
 pub use join::{Expired, IdKey, MemoryPending, Pending, PendingError, PendingStore, Word};
 pub use key::{CellKey, CellSet, OTHER};
 pub use labels::Labelled;
+pub use panes::PaneKey;
 pub use schedule::Due;
 pub use slice::{earliest, slice_by_pane};
+pub use state::RestoreError;
 pub use windower::{Grids, Pushed, Sizes, WindowSummary, Windower};

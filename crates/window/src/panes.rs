@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use driftline_events::EventTime;
@@ -11,10 +12,25 @@ use crate::WindowError;
 use crate::key::{CellId, CellSet, KeyTable};
 use crate::slice::take;
 
-/// Pane summaries by start and cell.
-#[derive(Debug, Default)]
+mod changes;
+mod roll_up;
+
+pub use changes::PaneKey;
+
+/// Pane summaries by start and cell. Panes never overlap.
+#[derive(Debug)]
 pub(crate) struct Panes {
-    panes: BTreeMap<EventTime, BTreeMap<CellId, CellSummary>>,
+    /// The width that rows are cut by; older panes may be wider.
+    width: Duration,
+    panes: BTreeMap<EventTime, Pane>,
+    changes: changes::Changes,
+}
+
+/// One slice of event time.
+#[derive(Debug)]
+struct Pane {
+    width: Duration,
+    cells: BTreeMap<CellId, CellSummary>,
 }
 
 /// What a fold takes from the rows.
@@ -27,6 +43,23 @@ pub(crate) enum Part {
 }
 
 impl Panes {
+    pub(crate) fn new(width: Duration) -> Self {
+        Self { width, panes: BTreeMap::new(), changes: changes::Changes::default() }
+    }
+
+    /// The start of the pane that holds `time`: a wider one where those around it were rolled up.
+    fn home(&self, time: EventTime) -> EventTime {
+        match self.panes.range(..=time).next_back() {
+            Some((&start, pane)) if start.saturating_add(pane.width) > time => start,
+            _ => time.floor(self.width),
+        }
+    }
+
+    fn pane_mut(&mut self, start: EventTime) -> &mut Pane {
+        let width = self.width;
+        self.panes.entry(start).or_insert_with(|| Pane { width, cells: BTreeMap::new() })
+    }
+
     /// Folds the rows of one pane, and gives the cells that changed.
     pub(crate) fn fold(
         &mut self,
@@ -37,22 +70,18 @@ impl Panes {
         part: Part,
     ) -> Result<Vec<CellId>, WindowError> {
         let sets = keys.sets(rows)?;
+        let start = self.home(start);
         if part == Part::Features && !self.panes.contains_key(&start) {
             // Its pane has expired: there is nothing to complete.
             return Ok(Vec::new());
         }
-        let pane = self.panes.entry(start).or_default();
         let by_cell = rows_by_cell(&sets, keys);
         let cells: Vec<CellId> = by_cell.keys().copied().collect();
         for (cell, places) in by_cell {
             let part_of = take(rows, places)?;
-            let summary = pane.entry(cell).or_insert_with(|| CellSummary::new(Arc::clone(spec)));
-            if summary.spec().id() != spec.id() {
-                // The model has gained features since the pane was begun.
-                let mut widened = CellSummary::new(Arc::clone(spec));
-                widened.merge(summary)?;
-                *summary = widened;
-            }
+            self.changes.wrote(start, cell);
+            let summary =
+                self.pane_mut(start).cells.entry(cell).or_insert_with(|| CellSummary::new(Arc::clone(spec)));
             match part {
                 Part::All => summary.fold(&part_of)?,
                 Part::Features => summary.fold_features(&part_of)?,
@@ -68,12 +97,17 @@ impl Panes {
         start: EventTime,
         cell: CellId,
     ) -> &mut CellSummary {
-        self.panes.entry(start).or_default().entry(cell).or_insert_with(|| CellSummary::new(Arc::clone(spec)))
+        let start = self.home(start);
+        self.changes.wrote(start, cell);
+        self.pane_mut(start).cells.entry(cell).or_insert_with(|| CellSummary::new(Arc::clone(spec)))
     }
 
     /// The summary of a cell in a pane, if there is one.
     pub(crate) fn existing_mut(&mut self, start: EventTime, cell: CellId) -> Option<&mut CellSummary> {
-        self.panes.get_mut(&start)?.get_mut(&cell)
+        let start = self.home(start);
+        let summary = self.panes.get_mut(&start)?.cells.get_mut(&cell)?;
+        self.changes.wrote(start, cell);
+        Some(summary)
     }
 
     /// Merges what a cell has in `[start, end)` into `into`.
@@ -84,8 +118,8 @@ impl Panes {
         end: EventTime,
         cell: CellId,
     ) -> Result<(), WindowError> {
-        for (_, cells) in self.panes.range(start..end) {
-            if let Some(summary) = cells.get(&cell) {
+        for (_, pane) in self.panes.range(start..end) {
+            if let Some(summary) = pane.cells.get(&cell) {
                 into.merge(summary)?;
             }
         }
@@ -94,7 +128,7 @@ impl Panes {
 
     /// The cells that have anything in `[start, end)`.
     pub(crate) fn cells_in(&self, start: EventTime, end: EventTime) -> BTreeSet<CellId> {
-        self.panes.range(start..end).flat_map(|(_, cells)| cells.keys().copied()).collect()
+        self.panes.range(start..end).flat_map(|(_, pane)| pane.cells.keys().copied()).collect()
     }
 
     /// The starts of panes before `end` in which a cell has rows, the latest first.
@@ -103,7 +137,7 @@ impl Panes {
         end: EventTime,
         cell: CellId,
     ) -> impl Iterator<Item = (EventTime, &CellSummary)> {
-        self.panes.range(..end).rev().filter_map(move |(&start, cells)| Some((start, cells.get(&cell)?)))
+        self.panes.range(..end).rev().filter_map(move |(&start, pane)| Some((start, pane.cells.get(&cell)?)))
     }
 
     /// The starts of all panes.
@@ -113,15 +147,51 @@ impl Panes {
 
     /// Empties every feature summary: they are counted anew on the grids of `spec`.
     pub(crate) fn reset_features(&mut self, spec: &Arc<SummarySpec>) {
-        for cell in self.panes.values_mut().flat_map(BTreeMap::values_mut) {
-            cell.rebase(Arc::clone(spec));
+        for (&start, pane) in &mut self.panes {
+            for (&cell, summary) in &mut pane.cells {
+                summary.rebase(Arc::clone(spec));
+                self.changes.wrote(start, cell);
+            }
         }
     }
 
-    /// Drops panes before `floor` and says how many.
+    /// Gives every summary the features that the model gained.
+    ///
+    /// # Errors
+    /// [`WindowError::Merge`] if they do not fit together, which would be a fault of the program.
+    pub(crate) fn widen(&mut self, spec: &Arc<SummarySpec>) -> Result<(), WindowError> {
+        for (&start, pane) in &mut self.panes {
+            for (&cell, summary) in &mut pane.cells {
+                let mut widened = CellSummary::new(Arc::clone(spec));
+                widened.merge(summary)?;
+                *summary = widened;
+                self.changes.wrote(start, cell);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops panes that end by `floor` and says how many.
     pub(crate) fn expire(&mut self, floor: EventTime) -> usize {
-        let kept = self.panes.split_off(&floor);
-        std::mem::replace(&mut self.panes, kept).len()
+        let mut gone = 0;
+        while let Some(entry) = self.panes.first_entry()
+            && entry.key().saturating_add(entry.get().width) <= floor
+        {
+            let (start, pane) = entry.remove_entry();
+            pane.cells.keys().for_each(|&cell| self.changes.removed(start, cell));
+            gone += 1;
+        }
+        gone
+    }
+
+    /// The period, widened so that it cuts no pane.
+    pub(crate) fn whole(&self, start: EventTime, end: EventTime) -> (EventTime, EventTime) {
+        let before = |time: EventTime| {
+            let pane = self.panes.range(..time).next_back();
+            pane.map(|(&start, pane)| (start, start.saturating_add(pane.width)))
+                .filter(|&(_, end)| end > time)
+        };
+        (before(start).map_or(start, |pane| pane.0), before(end).map_or(end, |pane| pane.1))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -129,7 +199,7 @@ impl Panes {
     }
 
     pub(crate) fn cells(&self) -> usize {
-        self.panes.values().map(BTreeMap::len).sum()
+        self.panes.values().map(|pane| pane.cells.len()).sum()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use driftline_events::EventTime;
+use serde::{Deserialize, Serialize};
 
 use crate::config::WindowSpec;
 use crate::key::CellId;
@@ -59,7 +60,37 @@ fn ends_over(spec: &WindowSpec, pane: EventTime, reach: Duration) -> impl Iterat
     })
 }
 
+/// A [`Schedule`] on disk.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StoredSchedule {
+    through: Option<EventTime>,
+    /// End, cell, revision, and from where on a row belongs to it.
+    closed: Vec<(EventTime, CellId, u32, EventTime)>,
+    owed: Vec<(EventTime, CellId)>,
+}
+
 impl Schedule {
+    pub(crate) fn stored(&self) -> StoredSchedule {
+        let closed = self.closed.iter().flat_map(|(&end, cells)| {
+            cells.iter().map(move |(&cell, closed)| (end, cell, closed.revision, closed.open_from))
+        });
+        StoredSchedule {
+            through: self.through,
+            closed: closed.collect(),
+            owed: self.owed.iter().copied().collect(),
+        }
+    }
+
+    pub(crate) fn restored(stored: StoredSchedule) -> Self {
+        let mut schedule = Self { through: stored.through, ..Self::default() };
+        for (end, cell, revision, open_from) in stored.closed {
+            schedule.closed.entry(end).or_default().insert(cell, Closed { revision, open_from });
+        }
+        schedule.owed_set = stored.owed.iter().copied().collect();
+        schedule.owed = stored.owed.into();
+        schedule
+    }
+
     /// The ends in `(through, watermark]` of windows that hold one of `panes`, and of the empty ones between.
     pub(crate) fn newly_closed(
         &mut self,

@@ -47,6 +47,16 @@ impl Watermark {
         self.value
     }
 
+    /// What is stored of it: greatest event time, last arrival, value.
+    pub(crate) const fn parts(&self) -> [Option<EventTime>; 3] {
+        [self.greatest, self.last_arrival, self.value]
+    }
+
+    /// Goes on where it was stored.
+    pub(crate) const fn restore(&mut self, [greatest, last_arrival, value]: [Option<EventTime>; 3]) {
+        (self.greatest, self.last_arrival, self.value) = (greatest, last_arrival, value);
+    }
+
     /// The greatest event time seen.
     pub(crate) const fn greatest(&self) -> Option<EventTime> {
         self.greatest

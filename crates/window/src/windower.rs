@@ -73,6 +73,9 @@ pub struct WindowSummary {
     pub current: CellSummary,
 }
 
+/// Panes that one step rolls up at most: about a millisecond each where all features are dense.
+const ROLLED_PER_STEP: usize = 64;
+
 /// One model's event time. It knows no clock: `now` comes in where idleness needs it.
 pub struct Windower {
     pub(crate) schema: Arc<ModelSchema>,
@@ -85,7 +88,7 @@ pub struct Windower {
     pub(crate) texts: Texts,
     pub(crate) pending: Box<dyn PendingStore>,
     pub(crate) watermark: Watermark,
-    learning: Option<Learning>,
+    pub(crate) learning: Option<Learning>,
     pub(crate) schedules: Vec<Schedule>,
     pub(crate) settled_through: Option<EventTime>,
     /// The earliest event time seen: nobody waits for windows before it.
@@ -122,7 +125,7 @@ impl Windower {
             spec,
             look_back,
             keys: KeyTable::new(schema.segments().to_vec(), max_segment_values),
-            panes: Panes::default(),
+            panes: Panes::new(time.pane),
             texts: Texts::default(),
             pending,
             watermark: Watermark::new(time.allowed_lateness, time.idle_timeout),
@@ -272,12 +275,16 @@ impl Windower {
     }
 
     /// Takes in a schema that has more features than the one before (a model whose types are inferred).
-    pub fn widen(&mut self, schema: Arc<ModelSchema>) {
+    ///
+    /// # Errors
+    /// [`WindowError::Merge`] if summaries do not fit together, which would be a fault of the program.
+    pub fn widen(&mut self, schema: Arc<ModelSchema>) -> Result<(), WindowError> {
         let mut parts = self.spec.parts().clone();
         let known = parts.features.len();
         parts.features.extend(SpecParts::unlearned(&schema).features.into_iter().skip(known));
         self.spec = SummarySpec::new(parts);
         self.schema = schema;
+        self.panes.widen(&self.spec)
     }
 
     /// Keeps these segments apart from the start: those of a reference, so that both sides pool the same ones.
@@ -294,6 +301,26 @@ impl Windower {
     /// Lets the watermark follow the clock if the model is idle.
     pub fn advance(&mut self, now: EventTime) {
         self.watermark.advance(now);
+    }
+
+    /// Merges panes that are old enough into wider ones, some at a time. Every window keeps its bounds: panes are
+    /// never wider than all windows' lengths and steps allow.
+    ///
+    /// # Errors
+    /// [`WindowError::Merge`] if panes do not fit together, which would be a fault of the program.
+    pub fn roll_up(&mut self) -> Result<usize, WindowError> {
+        let Some(watermark) = self.watermark.value() else { return Ok(0) };
+        let mut rolled = 0;
+        for (age, width) in self.time.roll_ups() {
+            rolled += self.panes.roll_up(watermark.saturating_sub(age), width, ROLLED_PER_STEP)?;
+        }
+        Ok(rolled)
+    }
+
+    /// The period, widened to whole panes: those of long ago may be wider than those of now.
+    #[must_use]
+    pub fn whole_panes(&self, start: EventTime, end: EventTime) -> (EventTime, EventTime) {
+        self.panes.whole(start, end)
     }
 
     /// Forgets panes and pending predictions that have outlived their use. Call it after [`Windower::due`].

@@ -65,6 +65,10 @@ pub struct ModelOptions {
     /// How long after its prediction a label still counts.
     #[serde(default = "default_horizon")]
     pub label_horizon: Span,
+    /// How old panes are merged into hours, and 24 times as old into days, as far as every window's length and
+    /// step allow.
+    #[serde(default = "default_roll_up")]
+    pub roll_up_after: Span,
 }
 
 /// A length of time, or `off`.
@@ -132,6 +136,10 @@ fn default_horizon() -> Span {
     TimeOptions::default().label_horizon
 }
 
+fn default_roll_up() -> Span {
+    TimeOptions::default().roll_up_after
+}
+
 impl ModelOptions {
     /// A model with default settings.
     #[must_use]
@@ -153,6 +161,7 @@ impl ModelOptions {
             idle_timeout: IdleTimeout::default(),
             retention: default_retention(),
             label_horizon: default_horizon(),
+            roll_up_after: default_roll_up(),
         }
     }
 
@@ -259,6 +268,7 @@ pub(super) fn check(
         idle_timeout: options.idle_timeout.0,
         retention: options.retention,
         label_horizon: options.label_horizon,
+        roll_up_after: options.roll_up_after,
     };
     let time = TimeSpec::try_new(&time, &options.windows)
         .map_err(|found| found.iter().for_each(|fault| faults.add_error(key("windows"), fault)))

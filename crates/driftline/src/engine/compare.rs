@@ -72,7 +72,7 @@ fn period(model: &Model, period: &Period) -> Result<(String, (EventTime, EventTi
         Period::Range { from, to } => {
             let floor = to.floor(pane);
             let end = if floor == *to { floor } else { floor.saturating_add(pane) };
-            Ok(("period".to_owned(), (from.floor(pane), end)))
+            Ok(("period".to_owned(), model.windower.whole_panes(from.floor(pane), end)))
         }
         Period::Window(name) => {
             let newest =

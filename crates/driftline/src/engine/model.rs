@@ -113,7 +113,7 @@ impl Model {
             && batch.schema.inferred()
             && batch.schema.features().len() > known.features().len()
         {
-            self.windower.widen(Arc::clone(&batch.schema));
+            self.windower.widen(Arc::clone(&batch.schema))?;
         }
         let rows = conform(&batch.rows, self.windower.schema())?;
         let mut pushed = self.windower.push_predictions(&rows, now)?;
@@ -147,6 +147,10 @@ impl Model {
 
     pub(super) fn settled(&mut self, at_end: bool) -> Vec<Due> {
         self.windower.settled(at_end)
+    }
+
+    pub(super) fn roll_up(&mut self) -> Result<(), WindowError> {
+        self.windower.roll_up().map(drop)
     }
 
     pub(super) fn expire(&mut self) {
