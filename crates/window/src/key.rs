@@ -181,9 +181,6 @@ impl KeyTable {
             table.set_ids.insert(cells.clone(), CellSet(table.sets.len() as u32));
             table.sets.push(cells);
         }
-        let known = |texts: Vec<Arc<str>>| -> FxHashMap<Arc<str>, Arc<str>> {
-            texts.into_iter().map(|text| (Arc::clone(&text), text)).collect()
-        };
         table.versions = known(stored.versions);
         if stored.values.len() != table.values.len() {
             return None;
@@ -222,6 +219,10 @@ impl KeyTable {
         self.ids.insert(key, id);
         id
     }
+}
+
+fn known(texts: Vec<Arc<str>>) -> FxHashMap<Arc<str>, Arc<str>> {
+    texts.into_iter().map(|text| (Arc::clone(&text), text)).collect()
 }
 
 /// The shared copy of `text`, or [`OTHER`] once `bound` texts are known and this is none of them.
