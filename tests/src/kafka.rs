@@ -1,0 +1,7 @@
+//! A real Apache Kafka broker for the tests, and what they send to it and read from it.
+
+mod broker;
+mod client;
+
+pub use broker::Broker;
+pub use client::{Client, Message, Record};
