@@ -1,11 +1,13 @@
-//! What outlives a window: its report, and the references that windows are compared with.
+//! What outlives a window and the process: the durable [`State`], reports, and the references that windows are
+//! compared with.
 //!
-//! References live in the state folder. Reports are kept in memory, bounded, behind [`History`].
+//! All of it lives in the state folder. Reports are kept in memory, bounded, behind [`History`].
 
 mod files;
 mod history;
 mod journal;
 mod references;
+mod state;
 
 pub use files::{FaultyFiles, FileEntry, Files, Operation, OsFiles, WritableFile};
 pub use history::{History, HistoryPage, HistoryQuery, MemoryHistory};
@@ -14,3 +16,7 @@ pub use journal::{
     JournalSpecError, ReplayError, Replayed,
 };
 pub use references::{ReferenceFolder, StoreError};
+pub use state::{
+    BackedUp, Buffered, CommitStep, STATE_FORMAT, Sealed, State, StateError, StateFaults, StateSizes,
+    StateSpec, Table, TableSizes,
+};

@@ -1,0 +1,398 @@
+//! The durable state: tables whose changes become durable together, one checkpoint at a time.
+//!
+//! Changes are buffered. [`State::seal`] cuts the buffer off as a checkpoint, [`State::commit`] writes it as one batch
+//! and syncs it. A read sees the buffer, then the checkpoint that is being committed, then the disk. After a crash the
+//! state is that of the last committed checkpoint, whole.
+//!
+//! A commit that fails leaves everything as it was, and can be tried again with the same checkpoint: the store under
+//! it, which takes no more writes after one that failed, is closed, its log renewed, and opened anew.
+
+mod backup;
+mod buffer;
+mod disk;
+mod error;
+mod expiry;
+mod layout;
+mod log;
+mod scan;
+mod sizes;
+mod spec;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use driftline_events::EventTime;
+
+pub use backup::BackedUp;
+use buffer::Buffer;
+use disk::Disk;
+pub use error::StateError;
+use expiry::CommittedFloors;
+pub use layout::FORMAT as STATE_FORMAT;
+use layout::{Committed, Version};
+pub use sizes::{Buffered, StateSizes, TableSizes};
+pub use spec::{CommitStep, StateFaults, StateSpec};
+pub use table::Table;
+
+/// Where a checkpoint says its number.
+const NUMBER: &[u8] = b"checkpoint";
+/// Where floors stand, each with its table's name and its space behind it.
+const FLOOR: &[u8] = b"floor/";
+
+/// The durable state of a service: one folder, one process.
+#[derive(Clone, Debug)]
+pub struct State(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    version: Version,
+    spec: StateSpec,
+    buffers: Mutex<Buffers>,
+    /// `None` while it is opened anew, or after that failed.
+    disk: RwLock<Option<Arc<Disk>>>,
+    commits: Mutex<Commits>,
+    floors: CommittedFloors,
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Buffers {
+    active: Buffer,
+    sealed: Option<Sealed>,
+    /// The number of the last sealed checkpoint.
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Commits {
+    committed: Committed,
+    /// A commit failed: the store must be opened anew before the next.
+    suspect: bool,
+}
+
+/// A checkpoint: everything that was put between two seals.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    number: u64,
+    changes: Arc<Buffer>,
+}
+
+impl Sealed {
+    /// Its number: one more than the checkpoint before.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many entries it changes.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.changes.entries()
+    }
+
+    /// Roughly its bytes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.changes.bytes
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind the locks is whole between any two statements: a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    /// Opens the state in a folder; makes both if there is neither.
+    ///
+    /// # Errors
+    /// [`StateError`]. A folder that held a state is never taken for an empty one.
+    pub fn open(folder: &Path, spec: StateSpec) -> Result<Self, StateError> {
+        let lock = layout::lock(folder)?;
+        let version = match Version::load(folder)? {
+            Some(version) if !was_being_made(folder) => version,
+            _ => make(folder, &spec)?,
+        };
+        let committed = Committed::open(folder)?;
+        check_files(folder, &version)?;
+        let store = folder.join(layout::CHECKPOINT);
+        let meta = version.keyspaces[Table::Meta.index()];
+        log::check(&store, &log::NumberEntry { keyspace: meta, key: NUMBER }, committed.number)?;
+        let floors = CommittedFloors::default();
+        let disk = Disk::open(folder, layout::CHECKPOINT, &spec, &floors)?;
+        if disk.keyspaces() != version.keyspaces {
+            return Err(StateError::damaged(&store, "a table is missing"));
+        }
+        let number = disk
+            .get(Table::Meta, NUMBER)?
+            .and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?)))
+            .ok_or_else(|| StateError::damaged(&store, "it does not know its last checkpoint"))?;
+        if number < committed.number {
+            let what =
+                format!("it ends at checkpoint {number}, but checkpoint {} was committed", committed.number);
+            return Err(StateError::damaged(&store, what));
+        }
+        let state = Self(Arc::new(Inner {
+            folder: folder.to_owned(),
+            version,
+            spec,
+            buffers: Mutex::new(Buffers { active: Buffer::new(), sealed: None, number }),
+            disk: RwLock::new(Some(Arc::new(disk))),
+            commits: Mutex::new(Commits { committed, suspect: false }),
+            floors,
+            _lock: lock,
+        }));
+        state.load_floors()?;
+        Ok(state)
+    }
+
+    /// An id that no other folder has, made with the folder.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.version.id
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    /// What it was opened with.
+    #[must_use]
+    pub fn spec(&self) -> &StateSpec {
+        &self.0.spec
+    }
+
+    /// The number of the last committed checkpoint.
+    #[must_use]
+    pub fn committed(&self) -> u64 {
+        lock(&self.0.commits).committed.number
+    }
+
+    /// Sets an entry.
+    pub fn put(&self, table: Table, key: &[u8], value: Vec<u8>) {
+        lock(&self.0.buffers).active.set(table, key, Some(value.into()));
+    }
+
+    /// Removes an entry.
+    pub fn remove(&self, table: Table, key: &[u8]) {
+        lock(&self.0.buffers).active.set(table, key, None);
+    }
+
+    /// The value of an entry.
+    ///
+    /// # Errors
+    /// [`StateError`] if the disk cannot be read.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        {
+            let buffers = lock(&self.0.buffers);
+            let sealed = buffers.sealed.as_ref().map(|sealed| &*sealed.changes);
+            for buffer in [Some(&buffers.active), sealed].into_iter().flatten() {
+                if let Some(value) = buffer.table(table).get(key) {
+                    return Ok(value.as_ref().map(|value| value.to_vec()));
+                }
+            }
+        }
+        Ok(self.disk()?.get(table, key)?.map(|value| value.to_vec()))
+    }
+
+    /// Lets a table's entries of one space go that are older than `floor`, whenever the store comes by them. For
+    /// tables whose keys begin with a space (u32, big-endian) and whose values begin with a time (milliseconds, a
+    /// zigzag varint). It counts from the checkpoint on that it is part of.
+    pub fn set_floor(&self, table: Table, space: u32, floor: EventTime) {
+        debug_assert!(table.is_hashed());
+        let mut buffers = lock(&self.0.buffers);
+        buffers.active.floors.insert((table, space), floor);
+        let value = floor.as_millis().to_be_bytes().to_vec();
+        buffers.active.set(Table::Meta, &floor_key(table, space), Some(value.into()));
+    }
+
+    /// The floor that was set last.
+    ///
+    /// # Errors
+    /// [`StateError`] if the disk cannot be read.
+    pub fn floor(&self, table: Table, space: u32) -> Result<Option<EventTime>, StateError> {
+        Ok(self.get(Table::Meta, &floor_key(table, space))?.and_then(|value| floor_of(&value)))
+    }
+
+    fn load_floors(&self) -> Result<(), StateError> {
+        let mut floors = expiry::Floors::default();
+        self.scan(Table::Meta, FLOOR, false, &mut |key, value| {
+            let entry = key[FLOOR.len()..].split_last_chunk::<4>();
+            if let Some((name, space)) = entry
+                && let Some(table) = Table::ALL.iter().find(|table| table.name().as_bytes() == name)
+                && let Some(floor) = floor_of(value)
+            {
+                floors.insert((*table, u32::from_be_bytes(*space)), floor);
+            }
+            std::ops::ControlFlow::Continue(())
+        })?;
+        self.0.floors.raise(&floors);
+        Ok(())
+    }
+
+    /// Cuts off everything that was put since the last seal, as a checkpoint to be committed. `None` if nothing was
+    /// put, or while the checkpoint before is not committed.
+    #[must_use]
+    pub fn seal(&self) -> Option<Sealed> {
+        let mut buffers = lock(&self.0.buffers);
+        if buffers.sealed.is_some() || buffers.active.is_empty() {
+            return None;
+        }
+        buffers.number += 1;
+        let number = buffers.number;
+        let mut changes = std::mem::replace(&mut buffers.active, Buffer::new());
+        changes.set(Table::Meta, NUMBER, Some(number.to_be_bytes().into()));
+        let sealed = Sealed { number, changes: Arc::new(changes) };
+        buffers.sealed = Some(sealed.clone());
+        Some(sealed)
+    }
+
+    /// The checkpoint that is sealed and not committed.
+    #[must_use]
+    pub fn sealed(&self) -> Option<Sealed> {
+        lock(&self.0.buffers).sealed.clone()
+    }
+
+    /// Makes a checkpoint durable, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StateError`]. Nothing is lost then: the checkpoint is still sealed and still read, and the call can be made
+    /// again with it, which first brings the store back.
+    pub fn commit(&self, sealed: &Sealed) -> Result<(), StateError> {
+        let mut commits = lock(&self.0.commits);
+        if sealed.number <= commits.committed.number {
+            return Ok(());
+        }
+        if let Err(error) = self.write(&mut commits, sealed) {
+            commits.suspect = true;
+            return Err(error);
+        }
+        self.0.floors.raise(&sealed.changes.floors);
+        lock(&self.0.buffers).sealed = None;
+        Ok(())
+    }
+
+    fn write(&self, commits: &mut Commits, sealed: &Sealed) -> Result<(), StateError> {
+        if commits.suspect || self.disk().is_ok_and(|disk| disk.has_stopped()) {
+            commits.suspect = true;
+            self.reopen(sealed.changes.bytes)?;
+            commits.suspect = false;
+        }
+        let disk = self.disk()?;
+        disk.catch_up()?;
+        self.fault(CommitStep::Write)?;
+        disk.write(&sealed.changes)?;
+        self.fault(CommitStep::Sync)?;
+        disk.sync()?;
+        self.fault(CommitStep::Mark)?;
+        commits.committed.set(sealed.number).map_err(StateError::io("mark a checkpoint in", &self.0.folder))
+    }
+
+    fn fault(&self, step: CommitStep) -> Result<(), StateError> {
+        match &self.0.spec.faults {
+            Some(faults) => faults.at(step).map_err(StateError::io("write", &self.0.folder)),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the store and opens it anew. Until there is space for it, and for what is to be written, the old one is
+    /// left open: it takes no writes, but it can be read.
+    fn reopen(&self, bytes: usize) -> Result<(), StateError> {
+        self.probe(bytes)?;
+        let mut slot = self.0.disk.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(disk) = slot.take()
+            && let Err(disk) = Disk::close(disk)
+        {
+            *slot = Some(disk);
+            return Err(StateError::Busy("somebody reads while it is to be opened anew"));
+        }
+        log::renew(&self.0.folder.join(layout::CHECKPOINT))?;
+        let disk = Disk::open(&self.0.folder, layout::CHECKPOINT, &self.0.spec, &self.0.floors)?;
+        tracing::warn!(folder = %self.0.folder.display(), "Opened the state's store anew after a failed write.");
+        *slot = Some(Arc::new(disk));
+        Ok(())
+    }
+
+    /// Asks the disk for the space that is needed next, and gives it back.
+    fn probe(&self, bytes: usize) -> Result<(), StateError> {
+        let probe = || -> io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix("probe").tempfile_in(&self.0.folder)?;
+            let block = [0x5a; 64 * 1_024];
+            for _ in 0..bytes.clamp(MIN_PROBE_BYTES, MAX_PROBE_BYTES).div_ceil(block.len()) {
+                file.write_all(&block)?;
+            }
+            file.as_file().sync_all()
+        };
+        probe().map_err(StateError::io("write into", &self.0.folder))
+    }
+
+    fn disk(&self) -> Result<Arc<Disk>, StateError> {
+        self.0.disk.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StateError::Stopped)
+    }
+}
+
+/// Space without which it is not worth trying again: the store's own files take that much.
+const MIN_PROBE_BYTES: usize = 2 * 1_024 * 1_024;
+/// What the probe writes at most.
+const MAX_PROBE_BYTES: usize = 256 * 1_024 * 1_024;
+
+fn floor_key(table: Table, space: u32) -> Vec<u8> {
+    [FLOOR, table.name().as_bytes(), &space.to_be_bytes()].concat()
+}
+
+fn floor_of(value: &[u8]) -> Option<EventTime> {
+    value.try_into().ok().map(|bytes| EventTime::from_millis(i64::from_be_bytes(bytes)))
+}
+
+/// Whether the folder's making was cut short: the store is put in its place last of all.
+fn was_being_made(folder: &Path) -> bool {
+    !folder.join(layout::CHECKPOINT).exists() && folder.join(layout::CHECKPOINT_NEW).exists()
+}
+
+/// Makes an empty state.
+fn make(folder: &Path, spec: &StateSpec) -> Result<Version, StateError> {
+    let store = folder.join(layout::CHECKPOINT);
+    let new = folder.join(layout::CHECKPOINT_NEW);
+    if store.exists() {
+        return Err(StateError::damaged(folder, "there is a store, but the file VERSION is missing"));
+    }
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(StateError::io("remove", &new))?;
+    }
+    fs::create_dir(&new).map_err(StateError::io("make the folder", &new))?;
+    let disk = Disk::open(folder, layout::CHECKPOINT_NEW, spec, &CommittedFloors::default())?;
+    let version = Version { id: layout::random_id(), keyspaces: disk.keyspaces() };
+    let mut first = Buffer::new();
+    first.set(Table::Meta, b"id", Some(version.id.as_bytes().into()));
+    first.set(Table::Meta, NUMBER, Some(0_u64.to_be_bytes().into()));
+    disk.write(&first)?;
+    disk.sync()?;
+    drop(disk);
+    Committed::create(folder, 0)?;
+    version.save(folder)?;
+    fs::rename(&new, &store).map_err(StateError::io("rename", &new))?;
+    layout::sync_folder(folder).map_err(StateError::io("write", folder))?;
+    Ok(version)
+}
+
+/// Checks that no table's files are missing altogether: the store would take it for one that was never made, and
+/// remove what is left of it.
+fn check_files(folder: &Path, version: &Version) -> Result<(), StateError> {
+    let store = folder.join(layout::CHECKPOINT);
+    let tables = [0].into_iter().chain(version.keyspaces);
+    let files = tables.map(|table| store.join(format!("keyspaces/{table}/current")));
+    for path in [store.clone(), store.join("version")].into_iter().chain(files) {
+        if !path.exists() {
+            return Err(StateError::damaged(&path, "it is missing"));
+        }
+    }
+    Ok(())
+}
