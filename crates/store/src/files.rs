@@ -1,6 +1,8 @@
 //! The seam to the file system: what the journal asks of it, so that tests can make it fail.
 
 mod faulty;
+#[cfg(test)]
+mod fragile;
 mod os;
 
 use std::ffi::OsString;
@@ -10,6 +12,9 @@ use std::path::Path;
 
 pub use faulty::{FaultyFiles, Operation};
 pub use os::OsFiles;
+
+#[cfg(test)]
+pub(crate) use fragile::FragileFiles;
 
 /// A file system. [`OsFiles`] is the real one, [`FaultyFiles`] one that fails when told to.
 pub trait Files: Send + Sync + fmt::Debug {

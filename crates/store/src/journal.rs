@@ -12,6 +12,7 @@
 
 mod config;
 mod error;
+mod forget;
 mod frame;
 mod frames;
 mod header;
@@ -59,7 +60,7 @@ pub struct Journal {
     unsynced: Vec<u8>,
     /// When the first of them was written.
     unsynced_since: Option<Instant>,
-    /// Of the files made by this journal.
+    /// Of the frames: every file of a journal has the same.
     salt: u32,
 }
 
@@ -72,28 +73,6 @@ struct Active {
 }
 
 impl Journal {
-    fn new(
-        folder: PathBuf,
-        files: Arc<dyn Files>,
-        spec: JournalSpec,
-        segments: VecDeque<Segment>,
-        last_seq: u64,
-        salt: u32,
-    ) -> Self {
-        Self {
-            folder,
-            files,
-            spec,
-            segments,
-            active: None,
-            last_seq,
-            durable_seq: last_seq,
-            unsynced: Vec::new(),
-            unsynced_since: None,
-            salt,
-        }
-    }
-
     /// The number of the last frame that was acknowledged; 0 if there was none yet.
     #[must_use]
     pub const fn last_seq(&self) -> u64 {
@@ -115,7 +94,9 @@ impl Journal {
     /// When [`sync_if_due`](Self::sync_if_due) will have something to do; `None` if nothing waits.
     #[must_use]
     pub fn sync_due(&self) -> Option<Instant> {
-        self.unsynced_since.map(|since| since + self.spec.fsync_interval)
+        self.unsynced_since
+            .filter(|_| self.spec.fsync == Fsync::Interval)
+            .map(|since| since + self.spec.fsync_interval)
     }
 
     fn folder(&self) -> &Path {
@@ -162,7 +143,9 @@ impl Journal {
         self.last_seq = seq;
         match self.spec.fsync {
             Fsync::Always => self.settle(),
-            Fsync::Interval => self.unsynced_since = self.unsynced_since.or_else(|| Some(Instant::now())),
+            Fsync::Interval => {
+                self.unsynced_since.get_or_insert_with(Instant::now);
+            }
         }
         Ok(seq)
     }
@@ -204,7 +187,8 @@ impl Journal {
         }
     }
 
-    /// Makes durable what is not yet, however young it is. With `fsync = "always"` there is never anything to do.
+    /// Makes durable what is not yet, however young it is. With `fsync = "always"` nothing that was acknowledged waits
+    /// for it.
     ///
     /// # Errors
     /// [`JournalError`]: it is still only safe from a crash of the service, and tried again with the next call.
@@ -240,37 +224,6 @@ impl Journal {
     pub fn sync_if_due(&mut self) -> Result<(), JournalError> {
         let due = self.sync_due().is_some_and(|due| due <= Instant::now());
         if due || self.unsynced.len() >= UNSYNCED_BYTES { self.sync() } else { Ok(()) }
-    }
-
-    /// Removes the files all of whose frames have a number up to `through`, and gives the bytes that became free.
-    /// The newest file stays.
-    ///
-    /// # Errors
-    /// [`JournalError`]; what could not be removed is tried again with the next call.
-    pub fn forget(&mut self, through: u64) -> Result<u64, JournalError> {
-        let mut freed = self.forget_closed(through)?;
-        if self.is_full() && self.last_seq <= through {
-            self.make_ready()?;
-            freed += self.forget_closed(through)?;
-        }
-        Ok(freed)
-    }
-
-    fn forget_closed(&mut self, through: u64) -> Result<u64, JournalError> {
-        let mut freed = 0;
-        while let (Some(segment), Some(next)) = (self.segments.front(), self.segments.get(1)) {
-            if next.first_seq - 1 > through {
-                break;
-            }
-            match self.files.remove(&segment.path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(io_error("remove", &segment.path)(error));
-                }
-                _ => freed += segment.bytes,
-            }
-            self.segments.pop_front();
-        }
-        Ok(freed)
     }
 
     fn is_full(&self) -> bool {
@@ -344,8 +297,7 @@ impl Journal {
     }
 
     /// Lets the numbers go on after one that the journal has not reached: the checkpoint outlived the journal's end.
-    fn go_on_after(&mut self, seq: u64) -> Result<(), JournalError> {
-        self.sync()?;
+    fn go_on_after(&mut self, seq: u64) {
         tracing::warn!(
             last_seq = self.last_seq,
             checkpoint = seq,
@@ -353,7 +305,6 @@ impl Journal {
         );
         self.active = None;
         self.last_seq = seq;
-        self.durable_seq = seq;
-        Ok(())
+        self.settle();
     }
 }

@@ -45,12 +45,34 @@ struct Fault {
     kind: io::ErrorKind,
 }
 
+/// splitmix64: the faults of a seed must be the same on every machine, and need nothing better.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut drawn = self.0;
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        drawn ^ (drawn >> 31)
+    }
+
+    pub(crate) fn one_in(&mut self, cases: u64) -> bool {
+        self.next().is_multiple_of(cases)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}
+
 #[derive(Debug, Default)]
 struct Plan {
     faults: BTreeMap<Operation, Fault>,
     bytes_left: Option<u64>,
-    /// State of a random source, and one in how many changes fails.
-    random: Option<(u64, u64)>,
+    /// A random source, and one in how many changes fails.
+    random: Option<(Random, u64)>,
     injected: u64,
 }
 
@@ -76,18 +98,10 @@ impl Plan {
     }
 
     fn drawn(&mut self, operation: Operation) -> Option<io::ErrorKind> {
-        let (state, one_in) = self.random.as_mut()?;
-        // splitmix64: a test's faults must be the same on every machine, and need nothing better.
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut drawn = *state;
-        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        drawn ^= drawn >> 31;
-        let hit = operation != Operation::Read && drawn % *one_in == 0;
-        hit.then(|| {
-            [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::TimedOut]
-                [(drawn >> 40) as usize % 3]
-        })
+        let (random, one_in) = self.random.as_mut()?;
+        let hit = operation != Operation::Read && random.one_in(*one_in);
+        let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::TimedOut];
+        hit.then(|| kinds[random.below(3)])
     }
 
     /// How many of so many bytes still fit on the disk; they are taken.
@@ -132,7 +146,7 @@ impl FaultyFiles {
 
     /// Makes one in `one_in` changes fail, drawn from a seed.
     pub fn fail_by_chance(&self, seed: u64, one_in: u64) {
-        self.plan().random = Some((seed, one_in.max(1)));
+        self.plan().random = Some((Random(seed), one_in.max(1)));
     }
 
     /// Leaves room for so many bytes more (`None`: no bound). A write that does not fit leaves what does. Cut and

@@ -12,8 +12,8 @@ pub(super) const HEADER_BYTES: usize = 24;
 pub(super) struct Header {
     /// The sequence number of its first frame.
     pub(super) first_seq: u64,
-    /// Goes into the checksum of every frame: bytes of another file, or a journal that somebody sends as a payload,
-    /// are not taken for frames of this one.
+    /// Goes into the checksum of every frame: the bytes of another journal, as they were on the disk before or as
+    /// somebody sends them for a payload, are not taken for frames of this one.
     pub(super) salt: u32,
 }
 

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Journal;
 use super::config::JournalSpec;
@@ -64,54 +65,85 @@ impl Journal {
         for segment in earlier.iter() {
             segment.header(&*files)?;
         }
-        let (last_seq, cut) = match last {
+        let end = match last {
             Some(segment) => end_of(segment, &*files)?,
-            None => (0, None),
+            None => End::default(),
         };
-        // New files go behind these, so that these must be durable first, whoever wrote them.
-        files.sync_folder(folder).map_err(io_error("write into", folder))?;
         let opened = JournalOpened {
             segments: listing.segments.len(),
             bytes: listing.segments.iter().map(|segment| segment.bytes).sum(),
             first_seq: listing.segments.first().map(|segment| segment.first_seq),
-            last_seq,
-            cut,
+            last_seq: end.last_seq,
+            cut: end.cut,
         };
-        // It only has to differ, so that the seed of a hash map will do.
-        let salt = RandomState::new().hash_one(last_seq) as u32;
-        Ok((Self::new(folder.to_owned(), files, spec, listing.segments.into(), last_seq, salt), opened))
+        let journal = Self {
+            folder: folder.to_owned(),
+            files,
+            unsynced_since: (!end.unsynced.is_empty()).then(Instant::now),
+            spec,
+            segments: listing.segments.into(),
+            active: None,
+            last_seq: end.last_seq,
+            durable_seq: end.durable_seq,
+            unsynced: end.unsynced,
+            // It only has to differ from others', so that the seed of a hash map will do.
+            salt: end.salt.unwrap_or_else(|| RandomState::new().hash_one(0) as u32),
+        };
+        Ok((journal, opened))
     }
 }
 
-/// The number of the last frame, after a torn end was cut off and the file made durable.
-fn end_of(segment: &mut Segment, files: &dyn Files) -> Result<(u64, Option<JournalCut>), JournalError> {
+/// How the newest file ends.
+#[derive(Debug, Default)]
+struct End {
+    last_seq: u64,
+    durable_seq: u64,
+    /// The frames between the two. A sync that succeeds now would not make them durable if one failed before: so they
+    /// go into a new file, as after a failed sync.
+    unsynced: Vec<u8>,
+    salt: Option<u32>,
+    cut: Option<JournalCut>,
+}
+
+/// How the newest file ends, after a torn end was cut off.
+fn end_of(segment: &mut Segment, files: &dyn Files) -> Result<End, JournalError> {
+    let before = segment.first_seq.saturating_sub(1);
     let bytes = segment.content(files)?;
     let Some(header) = segment.header_in(&bytes)? else {
-        return Ok((segment.first_seq.saturating_sub(1), None));
+        return Ok(End { last_seq: before, durable_seq: before, ..End::default() });
     };
+    let salt = Some(header.salt);
     let mut frames = Frames::new(&bytes, header);
     if segment.lost {
         while frames.skip_to_frame().is_some() {}
-        return Ok((frames.next_seq() - 1, None));
+        let last_seq = frames.next_seq() - 1;
+        return Ok(End { last_seq, durable_seq: last_seq, salt, ..End::default() });
     }
-    frames.by_ref().for_each(drop);
-    let mut file = files.open(&segment.path).map_err(io_error("write into", &segment.path))?;
+    let durable_seq = frames.by_ref().last().map_or(before, |last| last.durable.max(before));
     let cut = match frames.ending() {
         Ending::Clean => None,
         Ending::Damaged => return Err(segment.damaged(frames)),
-        Ending::Torn => {
-            let at_byte = frames.at() as u64;
-            let cut = JournalCut { path: segment.path.clone(), at_byte, bytes: bytes.len() as u64 - at_byte };
-            tracing::warn!(
-                path = %cut.path.display(), at_byte, bytes = cut.bytes,
-                "The journal ends in a write that was cut short; it is cut off. It was not acknowledged, unless \
-                 fsync = \"interval\" and the power went."
-            );
-            file.set_len(at_byte).map_err(io_error("cut", &segment.path))?;
-            segment.bytes = at_byte;
-            Some(cut)
-        }
+        Ending::Torn => Some(warn_of(segment, frames.at() as u64)),
     };
-    file.sync_data().map_err(io_error("make durable", &segment.path))?;
-    Ok((frames.next_seq() - 1, cut))
+    // Not only after a cut: an earlier one may not be durable yet, and what it took away must not come back.
+    let cutting = files.open(&segment.path).and_then(|mut file| {
+        file.set_len(frames.at() as u64)?;
+        file.sync_data()
+    });
+    cutting.map_err(io_error("cut", &segment.path))?;
+    segment.bytes = frames.at() as u64;
+    let mut durable = Frames::new(&bytes, header);
+    while durable.next_seq() <= durable_seq && durable.next().is_some() {}
+    let unsynced = bytes[durable.at()..frames.at()].to_vec();
+    Ok(End { last_seq: frames.next_seq() - 1, durable_seq, unsynced, salt, cut })
+}
+
+fn warn_of(segment: &Segment, at_byte: u64) -> JournalCut {
+    let cut = JournalCut { path: segment.path.clone(), at_byte, bytes: segment.bytes - at_byte };
+    tracing::warn!(
+        path = %cut.path.display(), at_byte, bytes = cut.bytes,
+        "The journal ends in a write that was cut short; it is cut off. It was not acknowledged, unless \
+         fsync = \"interval\" and the power went."
+    );
+    cut
 }

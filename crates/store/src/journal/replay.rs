@@ -48,7 +48,7 @@ impl Journal {
         mut show: impl FnMut(JournalFrame<'_>) -> Result<(), E>,
     ) -> Result<Replayed, ReplayError<E>> {
         if after > self.last_seq() {
-            self.go_on_after(after)?;
+            self.go_on_after(after);
             return Ok(Replayed::default());
         }
         let parts = self.parts_after(after);

@@ -1,8 +1,9 @@
-//! The journal on real files, with faults.
+//! The journal on real files, on files that fail, and on a disk that loses power.
 
 mod ends;
 mod faults;
 mod folder;
+mod promise;
 
 use std::convert::Infallible;
 use std::path::Path;

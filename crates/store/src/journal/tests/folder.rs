@@ -29,10 +29,7 @@ fn an_empty_payload_and_an_old_empty_file_are_fine() {
     let folder = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(folder.path());
     journal.append(&[b""]).unwrap();
-    drop(journal);
-    // Nothing but headers behind it.
-    for first_seq in [2, 2, 2] {
-        let (mut journal, _) = open(folder.path());
+    for first_seq in [2, 2] {
         journal.start_segment().unwrap();
         assert_eq!(journal.segments.back().unwrap().first_seq, first_seq);
     }
@@ -40,6 +37,7 @@ fn an_empty_payload_and_an_old_empty_file_are_fine() {
     assert_eq!((opened.segments, opened.last_seq), (2, 1));
     assert_eq!(replayed(&mut journal, 0).unwrap(), [b""]);
     assert_eq!(journal.append(&payloads(2..=2)).unwrap(), 2);
+    assert_eq!(replayed(&mut open(folder.path()).0, 1).unwrap(), payloads(2..=2));
 }
 
 #[test]
