@@ -1,7 +1,7 @@
 //! What outlives a window and the process: the durable [`State`], reports, and the references that windows are
 //! compared with.
 //!
-//! All of it lives in the state folder. Reports are kept in memory, bounded, behind [`History`].
+//! All of it lives in the state folder. Reports are behind [`History`], bounded; replays keep them in memory.
 
 mod files;
 mod history;
@@ -10,7 +10,9 @@ mod references;
 mod state;
 
 pub use files::{FaultyFiles, FileEntry, Files, Operation, OsFiles, WritableFile};
-pub use history::{History, HistoryPage, HistoryQuery, MemoryHistory};
+pub use history::{
+    History, HistoryError, HistoryPage, HistoryQuery, HistorySpec, MemoryHistory, StoredHistory,
+};
 pub use journal::{
     Fsync, Journal, JournalCut, JournalError, JournalFrame, JournalOpened, JournalOptions, JournalSpec,
     JournalSpecError, ReplayError, Replayed,

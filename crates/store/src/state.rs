@@ -108,6 +108,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Buffers {
+    fn contains(&self, table: Table, key: &[u8]) -> Option<bool> {
+        let sealed = self.sealed.as_ref().and_then(|sealed| sealed.changes.table(table).get(key));
+        self.active.table(table).get(key).or(sealed).map(Option::is_some)
+    }
+}
+
 impl State {
     /// Opens the state in a folder; makes both if there is neither.
     ///
@@ -201,6 +208,17 @@ impl State {
             }
         }
         Ok(self.disk()?.get(table, key)?.map(|value| value.to_vec()))
+    }
+
+    /// Whether there is an entry.
+    ///
+    /// # Errors
+    /// [`StateError`] if the disk cannot be read.
+    pub fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StateError> {
+        if let Some(is_there) = lock(&self.0.buffers).contains(table, key) {
+            return Ok(is_there);
+        }
+        self.disk()?.contains(table, key)
     }
 
     /// Lets a table's entries of one space go that are older than `floor`, whenever the store comes by them. For

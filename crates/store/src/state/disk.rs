@@ -91,6 +91,10 @@ impl Disk {
         self.table(table).get(key).map_err(StateError::store("read", &self.folder))
     }
 
+    pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StateError> {
+        self.table(table).contains_key(key).map_err(StateError::store("read", &self.folder))
+    }
+
     /// Whether a write failed, so that the store takes no more.
     pub(super) fn has_stopped(&self) -> bool {
         self.database.persist(PersistMode::Buffer).is_err()

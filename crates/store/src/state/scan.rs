@@ -10,6 +10,9 @@ use super::error::StateError;
 use super::table::Table;
 use super::{State, lock};
 
+/// Changes that are not on disk; `None` removes.
+type Overlay = BTreeMap<Slice, Option<Slice>>;
+
 /// What a scan shows entries to.
 type Show<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
@@ -34,6 +37,67 @@ impl State {
         reverse: bool,
         show: Show<'_>,
     ) -> Result<(), StateError> {
+        self.scan_if(table, prefix, from, reverse, &|_| ControlFlow::Continue(true), show)
+    }
+
+    /// As [`State::scan_from`], but a value is only read where its key is wanted, and nothing behind a break.
+    ///
+    /// # Errors
+    /// As [`State::scan`].
+    pub(crate) fn scan_if(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        reverse: bool,
+        wants: &dyn Fn(&[u8]) -> ControlFlow<(), bool>,
+        show: Show<'_>,
+    ) -> Result<(), StateError> {
+        let Some((changes, entries)) = self.both(table, prefix, from, reverse)? else { return Ok(()) };
+        let stored = |guard: fjall::Guard| {
+            guard
+                .into_inner_if(|key| wants(key) == ControlFlow::Continue(true))
+                .map_err(StateError::store("read", self.folder()))
+        };
+        // The caller may learn from what is shown, so it is asked again before each.
+        let show = |key: &[u8], value: Option<&[u8]>| match (wants(key), value) {
+            (ControlFlow::Break(()), _) => ControlFlow::Break(()),
+            (ControlFlow::Continue(true), Some(value)) => show(key, value),
+            _ => ControlFlow::Continue(()),
+        };
+        if reverse {
+            merge(changes.into_iter().rev(), entries.rev().map(stored), |a, b| a > b, show)
+        } else {
+            merge(changes.into_iter(), entries.map(stored), |a, b| a < b, show)
+        }
+    }
+
+    /// Shows the keys that begin with `prefix` from one on, in order, and reads no values.
+    ///
+    /// # Errors
+    /// As [`State::scan`].
+    pub(crate) fn scan_keys(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        show: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StateError> {
+        let Some((changes, entries)) = self.both(table, prefix, from, false)? else { return Ok(()) };
+        let stored = |guard: fjall::Guard| {
+            guard.key().map(|key| (key, None)).map_err(StateError::store("read", self.folder()))
+        };
+        merge(changes.into_iter(), entries.map(stored), |a, b| a < b, |key, _| show(key))
+    }
+
+    /// What is not on disk of a range, and what is. `None` if there is no key in it.
+    fn both(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        reverse: bool,
+    ) -> Result<Option<(Overlay, fjall::Iter)>, StateError> {
         let end = after_prefix(prefix);
         let low = Bound::Included(prefix);
         let high = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -43,7 +107,7 @@ impl State {
             (from, true) => (low, from),
         };
         if is_empty(range) {
-            return Ok(());
+            return Ok(None);
         }
         // First what is not on disk: what is committed in between is then seen twice, not missed.
         let mut changes = BTreeMap::new();
@@ -56,22 +120,16 @@ impl State {
         }
         let disk = self.disk()?;
         let entries = disk.table(table).range::<&[u8], _>(range);
-        let stored =
-            |guard: fjall::Guard| guard.into_inner().map_err(StateError::store("read", self.folder()));
-        if reverse {
-            merge(changes.into_iter().rev(), entries.rev().map(stored), |a, b| a > b, show)
-        } else {
-            merge(changes.into_iter(), entries.map(stored), |a, b| a < b, show)
-        }
+        Ok(Some((changes, entries)))
     }
 }
 
 /// Shows both in order; where both have a key, the change counts.
 fn merge(
     changes: impl Iterator<Item = (Slice, Option<Slice>)>,
-    stored: impl Iterator<Item = Result<(Slice, Slice), StateError>>,
+    stored: impl Iterator<Item = Result<(Slice, Option<Slice>), StateError>>,
     is_before: impl Fn(&[u8], &[u8]) -> bool,
-    show: Show<'_>,
+    mut show: impl FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
 ) -> Result<(), StateError> {
     let mut changes = changes.peekable();
     for entry in stored {
@@ -79,20 +137,16 @@ fn merge(
         let mut replaced = false;
         while let Some((changed, new)) = changes.next_if(|(changed, _)| !is_before(&key, changed)) {
             replaced |= changed == key;
-            if let Some(new) = new
-                && show(&changed, &new).is_break()
-            {
+            if new.is_some_and(|new| show(&changed, Some(&new)).is_break()) {
                 return Ok(());
             }
         }
-        if !replaced && show(&key, &value).is_break() {
+        if !replaced && show(&key, value.as_deref()).is_break() {
             return Ok(());
         }
     }
     for (key, value) in changes {
-        if let Some(value) = value
-            && show(&key, &value).is_break()
-        {
+        if value.is_some_and(|value| show(&key, Some(&value)).is_break()) {
             return Ok(());
         }
     }
