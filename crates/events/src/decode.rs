@@ -34,6 +34,52 @@ impl std::fmt::Debug for DecodeContext<'_> {
     }
 }
 
+impl<'a> DecodeContext<'a> {
+    /// The context of a message that lay in a queue: its events that carry no time are of `arrival`, when it was
+    /// written there, so that it reads the same whenever it is read; yet an event may be as far ahead as it could if
+    /// it arrived now, which is at this context's arrival. A `default_model` of the message's own wins.
+    #[must_use]
+    pub fn of_message(&self, arrival: EventTime, default_model: Option<&'a str>) -> Self {
+        Self {
+            arrival,
+            max_future: self.max_future.saturating_add(self.arrival.since(arrival)),
+            default_model: default_model.or(self.default_model),
+            ..*self
+        }
+    }
+}
+
+/// A message of a queue whose payload is JSON: one object, an array, or NDJSON.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonMessage<'a> {
+    /// The payload.
+    pub json: &'a [u8],
+    /// When the message was written to the queue: the time of an event that carries none.
+    pub arrival: EventTime,
+    /// The model of an event that names none.
+    pub default_model: Option<&'a str>,
+}
+
+/// What came out of several messages that were read together. Rows are counted through all of them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DecodedMessages {
+    /// What came out.
+    pub decoded: Decoded,
+    /// The first row of each message.
+    starts: Vec<u64>,
+}
+
+impl DecodedMessages {
+    /// The message that a row is of, by its place in the slice, and the row's position in that message.
+    #[must_use]
+    pub fn place_of(&self, row: u64) -> (usize, u64) {
+        // Messages without rows start where the next one does: the last that starts here has the row.
+        let message = self.starts.partition_point(|&start| start <= row).saturating_sub(1);
+        (message, row - self.starts.get(message).copied().unwrap_or_default())
+    }
+}
+
 /// What came out of one payload. Every row is either in a batch or rejected.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -90,7 +136,9 @@ pub fn decode_predictions(
 ) -> Result<Decoded, PayloadError> {
     check_length(payload, context)?;
     match carrier {
-        Carrier::Json => json::decode_predictions(payload, context),
+        Carrier::Json => {
+            json::decode_predictions(json::Payload::Bytes(payload), context).map(|(decoded, _)| decoded)
+        }
         Carrier::ArrowStream => flat::decode_predictions(payload, context),
     }
 }
@@ -106,9 +154,36 @@ pub fn decode_labels(
 ) -> Result<Decoded, PayloadError> {
     check_length(payload, context)?;
     match carrier {
-        Carrier::Json => json::decode_labels(payload, context),
+        Carrier::Json => {
+            json::decode_labels(json::Payload::Bytes(payload), context).map(|(decoded, _)| decoded)
+        }
         Carrier::ArrowStream => flat::decode_labels(payload, context),
     }
+}
+
+/// Reads prediction events that came as messages, into one batch for each model. Each message has its own time of
+/// arrival; the context's is now. A broken message takes no other with it.
+///
+/// # Errors
+/// [`PayloadError`] if the messages are over the limits together.
+pub fn predictions_from_messages(
+    messages: &[JsonMessage<'_>],
+    context: &DecodeContext<'_>,
+) -> Result<DecodedMessages, PayloadError> {
+    let (decoded, starts) = json::decode_predictions(json::Payload::Messages(messages), context)?;
+    Ok(DecodedMessages { decoded, starts })
+}
+
+/// Reads label events that came as messages, as [`predictions_from_messages`] does predictions.
+///
+/// # Errors
+/// [`PayloadError`] if the messages are over the limits together.
+pub fn labels_from_messages(
+    messages: &[JsonMessage<'_>],
+    context: &DecodeContext<'_>,
+) -> Result<DecodedMessages, PayloadError> {
+    let (decoded, starts) = json::decode_labels(json::Payload::Messages(messages), context)?;
+    Ok(DecodedMessages { decoded, starts })
 }
 
 /// Reads prediction events from a table with the flat columns of an Arrow payload (`feature.age`, …).
@@ -138,6 +213,8 @@ fn check_length(payload: &[u8], context: &DecodeContext<'_>) -> Result<(), Paylo
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod message_tests;
 #[cfg(test)]
 mod mutation_tests;
 #[cfg(test)]

@@ -27,8 +27,9 @@ mod span;
 mod time;
 
 pub use decode::{
-    DecodeContext, Decoded, ModelBatch, RejectedRow, decode_labels, decode_predictions, labels_from_arrow,
-    predictions_from_arrow,
+    DecodeContext, Decoded, DecodedMessages, JsonMessage, ModelBatch, RejectedRow, decode_labels,
+    decode_predictions, labels_from_arrow, labels_from_messages, predictions_from_arrow,
+    predictions_from_messages,
 };
 pub use encoding::{Encoding, decompress};
 pub use json_schema::{label_schema, prediction_schema};

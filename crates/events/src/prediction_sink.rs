@@ -52,6 +52,12 @@ impl<'c> PredictionSink<'c> {
         }
     }
 
+    /// The rows that follow have this context; it differs from the one before only in what concerns single rows.
+    pub(crate) fn set_context(&mut self, context: &DecodeContext<'c>) {
+        self.context = *context;
+        self.rules = Rules::new(context);
+    }
+
     pub(crate) const fn limits(&self) -> &'c Limits {
         self.context.limits
     }

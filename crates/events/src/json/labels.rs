@@ -2,20 +2,23 @@
 
 use super::keys::KeyOrder;
 use super::row::{LABEL_KEYS, ReadEvent, Row};
-use super::{Outcome, ReadRow, RowError, read_event, read_rows};
+use super::{Outcome, Payload, ReadRow, RowError, read_event, read_rows};
 use crate::label_sink::LabelSink;
 use crate::reject::Rejections;
 use crate::{DecodeContext, Decoded, PayloadError};
 
 /// Reads a JSON payload of label events.
-pub(crate) fn decode_labels(payload: &[u8], context: &DecodeContext<'_>) -> Result<Decoded, PayloadError> {
+pub(crate) fn decode_labels(
+    payload: Payload<'_>,
+    context: &DecodeContext<'_>,
+) -> Result<(Decoded, Vec<u64>), PayloadError> {
     let mut rejections = Rejections::new(context.limits.rejected_details);
     let mut reader = Labels { sink: LabelSink::new(context), order: KeyOrder::default() };
     // A label shows nothing of its model's features, so unknown models are never registered by one: the sink
     // rejects them.
-    let unknown = read_rows(payload, context, &mut reader, &mut rejections)?;
-    debug_assert!(unknown.is_empty(), "the sink rejects labels of unknown models");
-    Ok(reader.sink.finish(rejections))
+    let read = read_rows(payload, context, &mut reader, &mut rejections)?;
+    debug_assert!(read.unknown.is_empty(), "the sink rejects labels of unknown models");
+    Ok((reader.sink.finish(rejections), read.starts))
 }
 
 struct Labels<'c> {
@@ -23,7 +26,11 @@ struct Labels<'c> {
     order: KeyOrder,
 }
 
-impl ReadRow for Labels<'_> {
+impl<'c> ReadRow<'c> for Labels<'c> {
+    fn set_context(&mut self, context: &DecodeContext<'c>) {
+        self.sink.set_context(context);
+    }
+
     fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError> {
         let limits = self.sink.limits();
         let (order, models) = (&mut self.order, &mut ());

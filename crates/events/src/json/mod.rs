@@ -19,7 +19,50 @@ pub(crate) use predictions::decode_predictions;
 use self::row::Row;
 use self::split::{Next, Split};
 use crate::reject::{Fault, Reason, Rejections, shown, shown_bytes};
-use crate::{DecodeContext, PayloadError};
+use crate::{DecodeContext, JsonMessage, PayloadError};
+
+/// Where rows come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Payload<'p> {
+    Bytes(&'p [u8]),
+    Messages(&'p [JsonMessage<'p>]),
+}
+
+impl<'p> Payload<'p> {
+    const fn len(self) -> usize {
+        match self {
+            Self::Bytes(_) => 1,
+            Self::Messages(messages) => messages.len(),
+        }
+    }
+
+    /// One of its parts, and its context where it has one of its own.
+    fn part<'c>(self, index: usize, context: &DecodeContext<'c>) -> (&'p [u8], Option<DecodeContext<'c>>)
+    where
+        'p: 'c,
+    {
+        match self {
+            Self::Bytes(bytes) => (bytes, None),
+            Self::Messages(messages) => {
+                let JsonMessage { json, arrival, default_model } = messages[index];
+                (json, Some(context.of_message(arrival, default_model)))
+            }
+        }
+    }
+}
+
+/// The rows that were not read yet, and where the parts start.
+struct RowsRead<'p> {
+    unknown: Vec<UnknownModel<'p>>,
+    starts: Vec<u64>,
+}
+
+impl RowsRead<'_> {
+    /// The part that a row is of.
+    fn part_of(starts: &[u64], row: u64) -> usize {
+        starts.partition_point(|&start| start <= row).saturating_sub(1)
+    }
+}
 
 /// What became of a row whose syntax is right.
 enum Outcome {
@@ -30,7 +73,10 @@ enum Outcome {
 }
 
 /// Reads the rows of one kind of event.
-trait ReadRow {
+trait ReadRow<'c> {
+    /// The rows that follow have this context.
+    fn set_context(&mut self, context: &DecodeContext<'c>);
+
     /// Reads one object.
     fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError>;
 }
@@ -60,53 +106,64 @@ struct UnknownModel<'p> {
 }
 
 /// Reads every row of a payload, and gives back those of unknown models in order of appearance.
-fn read_rows<'p, R: ReadRow>(
-    payload: &'p [u8],
-    context: &DecodeContext<'_>,
+fn read_rows<'p: 'c, 'c, R: ReadRow<'c>>(
+    payload: Payload<'p>,
+    context: &DecodeContext<'c>,
     reader: &mut R,
     rejections: &mut Rejections,
-) -> Result<Vec<UnknownModel<'p>>, PayloadError> {
-    let mut split = Split::new(payload);
+) -> Result<RowsRead<'p>, PayloadError> {
     let mut row = Row::default();
     let mut unknown: Vec<UnknownModel<'p>> = Vec::new();
     let mut places: FxHashMap<String, usize> = FxHashMap::default();
     let mut number = 0;
-    while let Some(next) = split.next() {
-        if number >= context.limits.rows as u64 {
-            return Err(PayloadError::TooManyRows { limit: context.limits.rows });
+    let mut starts = Vec::with_capacity(payload.len());
+    for index in 0..payload.len() {
+        starts.push(number);
+        let (bytes, own) = payload.part(index, context);
+        if let Some(own) = &own {
+            reader.set_context(own);
         }
-        let bytes = match next {
-            Next::Row(bytes) => bytes,
-            Next::Broken { at, why, rest } => {
-                let detail = format!("{why}: from byte {at} on nothing was read: {}", shown_bytes(rest));
-                rejections.push(number, None, Fault::new(Reason::InvalidJson, detail));
-                break;
+        let context = own.as_ref().unwrap_or(context);
+        let mut split = Split::new(bytes);
+        while let Some(next) = split.next() {
+            if number >= context.limits.rows as u64 {
+                return Err(PayloadError::TooManyRows { limit: context.limits.rows });
             }
-        };
-        match read_one(reader, bytes, &mut row, context)? {
-            Read::Taken => {}
-            Read::Rejected(model, fault) => rejections.push(number, model.as_deref(), fault),
-            Read::Unknown { model, text } => {
-                let place = *places.entry(model).or_insert_with_key(|name| {
-                    unknown.push(UnknownModel { name: name.clone(), rows: Vec::new() });
-                    unknown.len() - 1
-                });
-                unknown[place].rows.push((number, text));
-            }
-            Read::Broken(mut fault) => {
-                let after = split.array_position();
-                if let Some(after) = after {
-                    fault.detail = format!("from byte {after} on nothing was read: {}", fault.detail);
-                }
-                rejections.push(number, None, fault);
-                if after.is_some() {
+            let bytes = match next {
+                Next::Row(bytes) => bytes,
+                Next::Broken { at, why, rest } => {
+                    let detail = format!("{why}: from byte {at} on nothing was read: {}", shown_bytes(rest));
+                    rejections.push(number, None, Fault::new(Reason::InvalidJson, detail));
+                    number += 1;
                     break;
                 }
+            };
+            match read_one(reader, bytes, &mut row, context)? {
+                Read::Taken => {}
+                Read::Rejected(model, fault) => rejections.push(number, model.as_deref(), fault),
+                Read::Unknown { model, text } => {
+                    let place = *places.entry(model).or_insert_with_key(|name| {
+                        unknown.push(UnknownModel { name: name.clone(), rows: Vec::new() });
+                        unknown.len() - 1
+                    });
+                    unknown[place].rows.push((number, text));
+                }
+                Read::Broken(mut fault) => {
+                    let after = split.array_position();
+                    if let Some(after) = after {
+                        fault.detail = format!("from byte {after} on nothing was read: {}", fault.detail);
+                    }
+                    rejections.push(number, None, fault);
+                    if after.is_some() {
+                        number += 1;
+                        break;
+                    }
+                }
             }
+            number += 1;
         }
-        number += 1;
     }
-    Ok(unknown)
+    Ok(RowsRead { unknown, starts })
 }
 
 /// What became of a row.
@@ -121,7 +178,7 @@ enum Read<'p> {
     Broken(Fault),
 }
 
-fn read_one<'p, R: ReadRow>(
+fn read_one<'p, 'c, R: ReadRow<'c>>(
     reader: &mut R,
     bytes: &'p [u8],
     row: &mut Row<'p>,
@@ -162,7 +219,7 @@ fn read_one<'p, R: ReadRow>(
     Ok(Read::Broken(Fault::new(Reason::InvalidJson, detail)))
 }
 
-fn read_object<'a, R: ReadRow>(
+fn read_object<'a, 'c, R: ReadRow<'c>>(
     reader: &mut R,
     text: &'a str,
     row: &mut Row<'a>,

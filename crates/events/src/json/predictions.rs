@@ -7,7 +7,9 @@ use serde::de::{DeserializeSeed, MapAccess};
 use super::keys::KeyOrder;
 use super::row::{FeatureKeys, FindModel, PREDICTION_KEYS, ReadEvent, Row, read_raw_features};
 use super::value::{KeySeed, ObjectSeed, ReadObject, ScalarSeed};
-use super::{Outcome, ReadRow, RowError, UnknownModel, read_event, read_object, read_rows};
+use super::{
+    Outcome, Payload, ReadRow, RowError, RowsRead, UnknownModel, read_event, read_object, read_rows,
+};
 use crate::infer::Inference;
 use crate::prediction_sink::{PredictionSink, model_name};
 use crate::reject::{Fault, Reason, Rejections, shown};
@@ -16,16 +18,18 @@ use crate::{DecodeContext, Decoded, Feature, ModelId, ModelSchema, PayloadError}
 
 /// Reads a JSON payload of prediction events.
 pub(crate) fn decode_predictions(
-    payload: &[u8],
+    payload: Payload<'_>,
     context: &DecodeContext<'_>,
-) -> Result<Decoded, PayloadError> {
+) -> Result<(Decoded, Vec<u64>), PayloadError> {
     let mut rejections = Rejections::new(context.limits.rejected_details);
     let mut reader =
         Predictions { sink: PredictionSink::new(context), order: KeyOrder::default(), keys: Vec::new() };
-    for model in read_rows(payload, context, &mut reader, &mut rejections)? {
-        reader.read_unknown(model, &mut rejections)?;
+    let RowsRead { unknown, starts } = read_rows(payload, context, &mut reader, &mut rejections)?;
+    for model in unknown {
+        let context_of = |row| payload.part(RowsRead::part_of(&starts, row), context).1;
+        reader.read_unknown(model, context_of, &mut rejections)?;
     }
-    Ok(reader.sink.finish(rejections))
+    Ok((reader.sink.finish(rejections), starts))
 }
 
 struct Predictions<'c> {
@@ -55,13 +59,17 @@ fn keys_at(keys: &mut Vec<FeatureKeys>, place: usize) -> &mut FeatureKeys {
     &mut keys[place]
 }
 
-impl ReadRow for Predictions<'_> {
+impl<'c> ReadRow<'c> for Predictions<'c> {
+    fn set_context(&mut self, context: &DecodeContext<'c>) {
+        self.sink.set_context(context);
+    }
+
     fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError> {
         self.read_prediction(text, row, true)
     }
 }
 
-impl Predictions<'_> {
+impl<'c> Predictions<'c> {
     fn read_prediction<'a>(
         &mut self,
         text: &'a str,
@@ -139,6 +147,7 @@ impl Predictions<'_> {
     fn read_unknown(
         &mut self,
         model: UnknownModel<'_>,
+        context_of: impl Fn(u64) -> Option<DecodeContext<'c>>,
         rejections: &mut Rejections,
     ) -> Result<(), PayloadError> {
         let UnknownModel { name, rows } = model;
@@ -146,6 +155,7 @@ impl Predictions<'_> {
         let mut inference = Inference::default();
         let mut sound = Vec::with_capacity(rows.len());
         for (number, text) in &rows {
+            context_of(*number).iter().for_each(|own| self.set_context(own));
             match self.observe(text, &mut inference) {
                 Ok(()) => sound.push((number, text)),
                 Err(fault) => rejections.push(*number, Some(&name), fault),
@@ -160,6 +170,7 @@ impl Predictions<'_> {
             None => self.sink.register(inference.finish(id, self.sink.limits())).map(|_| ()),
         };
         for (number, text) in sound {
+            context_of(*number).iter().for_each(|own| self.set_context(own));
             let mut row = Row::default();
             let outcome = match &registered {
                 Err(fault) => Outcome::Rejected(fault.clone()),
