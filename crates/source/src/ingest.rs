@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{
@@ -10,8 +11,8 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, StatusCode};
 use driftline_events::{
-    Carrier, DecodeContext, Decoded, Encoding, EventTime, ModelBatch, ModelId, ModelRegistry, PayloadError,
-    RejectedRow, decode_labels, decode_predictions, decompress,
+    Carrier, DecodeContext, Decoded, Encoding, EventTime, Limits, ModelBatch, ModelId, ModelRegistry,
+    PayloadError, RejectedRow, decode_labels, decode_predictions, decompress,
 };
 use driftline_http::Problem;
 use tokio::sync::mpsc::error::SendTimeoutError;
@@ -41,13 +42,40 @@ const ACCEPTED_ENCODINGS: &str = "gzip, zstd, identity";
 /// The ingest routes' state: decodes what comes in and hands it to the pipeline.
 pub struct Ingest {
     spec: IngestSpec,
-    registry: Arc<dyn ModelRegistry + Send + Sync>,
-    clock: Clock,
+    intake: Intake,
     pipeline: mpsc::Sender<Submission>,
     memory: Memory,
     decoders: Arc<Semaphore>,
-    stats: Arc<IngestStats>,
-    log: RejectedLog,
+}
+
+/// What every way in shares: what rows are read with, and where they are counted.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    pub(crate) registry: Arc<dyn ModelRegistry + Send + Sync>,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) max_future: Duration,
+    pub(crate) stats: Arc<IngestStats>,
+    pub(crate) log: Arc<RejectedLog>,
+}
+
+impl Intake {
+    pub(crate) fn now(&self) -> EventTime {
+        (self.clock)()
+    }
+
+    /// Counts rejected rows, of which some are told apart.
+    pub(crate) fn count_rejected(&self, event: EventKind, rows: &[RejectedRow], total: u64) {
+        for row in rows {
+            // A name that no model has may be anything; it does not become a label.
+            let known = row.model.as_deref().filter(|model| self.registry.schema(model).is_some());
+            self.stats.rejected(event, known.unwrap_or_default(), row.reason, 1);
+        }
+        let unnamed = total - rows.len() as u64;
+        if unnamed > 0 {
+            self.stats.rejected(event, "", "not_detailed", unnamed);
+        }
+    }
 }
 
 /// One request's way in, apart from its body.
@@ -113,16 +141,25 @@ impl Ingest {
     ) -> Self {
         // More at once would not be faster, and each may hold a decompressed body beyond the memory's bound.
         let decoders = std::thread::available_parallelism().map_or(1, usize::from);
+        let intake = Intake {
+            registry,
+            clock,
+            limits: spec.limits.clone(),
+            max_future: spec.max_future,
+            stats: Arc::default(),
+            log: Arc::new(RejectedLog::new(spec.rejected_kept)),
+        };
         Self {
             memory: Memory::new(spec.bytes_in_flight, spec.queue_wait),
             decoders: Arc::new(Semaphore::new(decoders)),
-            stats: Arc::default(),
-            log: RejectedLog::new(spec.rejected_kept),
+            intake,
             spec,
-            registry,
-            clock,
             pipeline,
         }
+    }
+
+    pub(crate) fn intake(&self) -> Intake {
+        self.intake.clone()
     }
 
     /// Everything counted since the start, and how full memory and queue are.
@@ -133,16 +170,16 @@ impl Ingest {
             in_flight_bytes_limit: self.memory.capacity_bytes(),
             queue_depth: (self.pipeline.max_capacity() - self.pipeline.capacity()) as u64,
             queue_capacity: self.pipeline.max_capacity() as u64,
-            ..self.stats.snapshot()
+            ..self.intake.stats.snapshot()
         }
     }
 
     pub(crate) fn rejected(&self, model: Option<&str>, reason: Option<&str>, limit: usize) -> RejectedPage {
-        self.log.page(model, reason, limit)
+        self.intake.log.page(model, reason, limit)
     }
 
     pub(crate) fn answered(&self, event: EventKind, status: StatusCode) {
-        self.stats.answered(event, status.as_u16());
+        self.intake.stats.answered(event, status.as_u16());
     }
 
     /// Takes a body in: reads, decodes, submits, waits for the receipt.
@@ -160,8 +197,8 @@ impl Ingest {
         }
         let (payload, memory) =
             body::read(body, self.spec.limits.body_bytes, self.spec.body_timeout, &self.memory).await?;
-        self.stats.read(payload.len());
-        let arrival = (self.clock)();
+        self.intake.stats.read(payload.len());
+        let arrival = self.intake.now();
         let (decoded, payload_hash, memory) =
             self.decode(payload, carrier, encoding, arrival, &entrance, memory).await?;
         let idempotency = key
@@ -233,7 +270,7 @@ impl Ingest {
     ) -> Result<(Decoded, Option<u64>), PayloadError> {
         let plain = decompress(payload, how.encoding, &self.spec.limits)?;
         let context = DecodeContext {
-            registry: &*self.registry,
+            registry: &*self.intake.registry,
             limits: &self.spec.limits,
             arrival: how.arrival,
             max_future: self.spec.max_future,
@@ -258,7 +295,7 @@ impl Ingest {
         let ingest = Arc::clone(self);
         // Only once the rows are taken: a request that is refused comes again, and is counted then.
         let on_taken = Box::new(move || ingest.count(&unplaced));
-        let (reply, receipt) = Reply::new(event, &batches, Arc::clone(&self.stats), memory, on_taken);
+        let (reply, receipt) = Reply::new(event, &batches, Arc::clone(&self.intake.stats), memory, on_taken);
         let submission = Submission { event, batches, origin, reply };
         match self.pipeline.send_timeout(submission, self.spec.queue_wait).await {
             Ok(()) => Ok(receipt),
@@ -272,23 +309,16 @@ impl Ingest {
     fn count(&self, unplaced: &Unplaced) {
         let Unplaced { event, route, arrival, request_id, rejected, rejected_total, ignored_fields } =
             unplaced;
-        self.stats.ignored(*ignored_fields);
-        for row in rejected {
-            // A name that no model has may be anything; it does not become a label.
-            let known = row.model.as_deref().filter(|model| self.registry.schema(model).is_some());
-            self.stats.rejected(*event, known.unwrap_or_default(), row.reason, 1);
-        }
-        let unnamed = rejected_total - rejected.len() as u64;
-        if unnamed > 0 {
-            self.stats.rejected(*event, "", "not_detailed", unnamed);
-        }
+        self.intake.stats.ignored(*ignored_fields);
+        self.intake.count_rejected(*event, rejected, *rejected_total);
         if *rejected_total > 0 {
-            self.log.add(rejected, *rejected_total, *event, route, *arrival, request_id.as_deref());
+            let request_id = request_id.as_deref();
+            self.intake.log.add(rejected, *rejected_total, *event, route, *arrival, request_id);
         }
     }
 
     fn unusable(&self, event: EventKind, error: &PayloadError) -> Problem {
-        self.stats.payload_rejected(event, error.reason());
+        self.intake.stats.payload_rejected(event, error.reason());
         let problem = if error.is_too_large() {
             Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)
         } else {

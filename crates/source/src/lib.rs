@@ -18,6 +18,7 @@ mod body;
 mod config;
 mod idempotency;
 mod ingest;
+mod kafka;
 mod memory;
 mod positions;
 mod rejected;
@@ -28,8 +29,12 @@ mod submission;
 pub use answer::{IngestAnswer, RejectedRowAnswer};
 pub use config::{IngestOptions, IngestSpec, IngestSpecError};
 pub use ingest::{Clock, Ingest};
+pub use kafka::{
+    KafkaCounts, KafkaFault, KafkaOptions, KafkaProperties, KafkaSnapshot, KafkaSource, KafkaSpec,
+    KafkaSpecError, KafkaStart, KafkaStartError, KafkaStatus, PartitionSnapshot,
+};
 pub use positions::{Position, Positions};
-pub use rejected::{RejectedEntry, RejectedPage};
+pub use rejected::{MessagePlace, RejectedEntry, RejectedPage};
 pub use routes::{ingest_openapi, ingest_router};
 pub use stats::{IngestSnapshot, PayloadRejections, RequestCount, RowCounts, RowRejections};
 pub use submission::{EventKind, Idempotency, Origin, Receipt, Reply, StorageFault, Submission, Taken};

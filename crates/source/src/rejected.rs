@@ -9,6 +9,9 @@ use utoipa::ToSchema;
 
 use crate::submission::EventKind;
 
+/// The route of what came in messages.
+const KAFKA: &str = "kafka";
+
 /// One payload's rows do not push out those of all others.
 const KEPT_OF_ONE_PAYLOAD: usize = 100;
 
@@ -30,7 +33,7 @@ struct Kept {
 pub struct RejectedEntry {
     /// When it arrived, RFC 3339.
     pub time: String,
-    /// The route it came by.
+    /// The route it came by, or `kafka`.
     pub route: &'static str,
     /// What it was sent as.
     pub event: EventKind,
@@ -44,6 +47,20 @@ pub struct RejectedEntry {
     pub row: u64,
     /// The request that brought it.
     pub request_id: Option<String>,
+    /// The message that brought it.
+    #[serde(flatten)]
+    pub message: Option<MessagePlace>,
+}
+
+/// A message of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MessagePlace {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
 }
 
 /// Some of the last rejected rows.
@@ -72,24 +89,51 @@ impl RejectedLog {
         time: EventTime,
         request_id: Option<&str>,
     ) {
+        let time = time.to_string();
+        self.push(rows, total, |row| RejectedEntry {
+            time: time.clone(),
+            route,
+            event,
+            model: row.model.clone(),
+            reason: row.reason,
+            detail: row.detail.clone(),
+            row: row.row,
+            request_id: request_id.map(str::to_owned),
+            message: None,
+        });
+    }
+
+    fn push(&self, rows: &[RejectedRow], total: u64, entry: impl Fn(&RejectedRow) -> RejectedEntry) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.total += total;
-        let time = time.to_string();
         for row in rows.iter().take(KEPT_OF_ONE_PAYLOAD.min(self.capacity)) {
             if kept.entries.len() == self.capacity {
                 kept.entries.pop_front();
             }
-            kept.entries.push_back(RejectedEntry {
-                time: time.clone(),
-                route,
-                event,
-                model: row.model.clone(),
-                reason: row.reason,
-                detail: row.detail.clone(),
-                row: row.row,
-                request_id: request_id.map(str::to_owned),
-            });
+            kept.entries.push_back(entry(row));
         }
+    }
+
+    /// Remembers the first of a message's rejected rows, and counts all of them.
+    pub(crate) fn add_message(
+        &self,
+        place: &MessagePlace,
+        rows: &[RejectedRow],
+        total: u64,
+        event: EventKind,
+        time: EventTime,
+    ) {
+        self.push(rows, total, |row| RejectedEntry {
+            time: time.to_string(),
+            route: KAFKA,
+            event,
+            model: row.model.clone(),
+            reason: row.reason,
+            detail: row.detail.clone(),
+            row: row.row,
+            request_id: None,
+            message: Some(place.clone()),
+        });
     }
 
     /// The newest `limit` rows, of one model or reason where those are given.

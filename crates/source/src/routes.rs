@@ -13,7 +13,7 @@ use utoipa::{IntoParams, OpenApi};
 
 use crate::answer::{IngestAnswer, RejectedRowAnswer};
 use crate::ingest::{Entrance, Ingest};
-use crate::rejected::{RejectedEntry, RejectedPage};
+use crate::rejected::{MessagePlace, RejectedEntry, RejectedPage};
 use crate::submission::EventKind;
 
 /// The header that names the model of events that name none, for senders that cannot set a query.
@@ -43,6 +43,7 @@ pub fn ingest_openapi() -> utoipa::openapi::OpenApi {
             RejectedRowAnswer,
             RejectedPage,
             RejectedEntry,
+            MessagePlace,
             EventKind,
             Problem
         ))
