@@ -136,7 +136,6 @@ impl Journal {
             frame.encode(self.salt, &mut self.unsynced);
         }
         if let Err(error) = self.write_after(acknowledged) {
-            self.unsynced.truncate(acknowledged);
             self.shrink_buffer();
             return Err(error);
         }
@@ -270,10 +269,8 @@ impl Journal {
             self.files.remove(&new_path).ok();
             io_error("make", &new_path)(error)
         })?;
-        // From here on the new file may be found after a crash: nothing may be written into the one before.
-        if let Some(active) = &mut self.active {
-            active.sound = false;
-        }
+        // From here on the new file may be found after a crash, whatever is answered. The one before is full or in
+        // doubt, so that nothing is written into it any more.
         self.files.rename(&new_path, &path).map_err(io_error("make", &path))?;
         self.files.sync_folder(&self.folder).map_err(io_error("write into", &self.folder))?;
         self.segments.pop_back_if(|replaced| replaced.first_seq == first_seq);

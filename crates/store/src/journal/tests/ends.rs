@@ -187,6 +187,16 @@ fn a_missing_file_can_be_given_up() {
 }
 
 #[test]
+fn a_file_that_was_given_up_and_is_there_again_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = three_batches(folder.path(), SPEC);
+    fs::write(path.with_extension("journal.lost"), "").unwrap();
+    let (mut journal, opened) = open(folder.path());
+    assert_eq!(opened.segments, 1);
+    assert_eq!(replayed(&mut journal, 0).unwrap(), payloads(1..=6));
+}
+
+#[test]
 fn a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (path, contents) = three_batches(folder.path(), SPEC);

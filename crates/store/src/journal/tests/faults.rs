@@ -125,3 +125,30 @@ fn a_file_that_cannot_be_removed_is_tried_again() {
     journal.forget(1).unwrap();
     assert_eq!(journal.segment_count(), 1);
 }
+
+/// What is refused must not come back when the power goes, whatever of it the system had written by then.
+#[test]
+fn a_cut_is_durable_before_a_refusal_and_after_a_start() {
+    let path = Path::new("journal");
+    let open = |files| Journal::open(path, SPEC, files).unwrap().0;
+    for (seed, killed) in (0..200).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let disk = FragileFiles::new(seed);
+        let files = FaultyFiles::new(Arc::new(disk.clone()));
+        let mut journal = open(Arc::new(files.clone()));
+        journal.append(&payloads(1..=2)).unwrap();
+        if killed {
+            // Neither can the refused be made undone durably, nor is there a new file. The next start sees to it.
+            disk.fail_syncs(2);
+        } else {
+            files.fail(Operation::Write, 0, 1, ErrorKind::Other);
+        }
+        // Short ones: it takes luck that one of them reaches the disk whole.
+        journal.append(&[b"x"; 4]).unwrap_err();
+        if killed {
+            disk.fail_syncs(0);
+            open(Arc::new(disk.clone()));
+        }
+        disk.lose_power();
+        assert_eq!(replayed(&mut open(Arc::new(disk)), 0).unwrap(), payloads(1..=2), "seed {seed}");
+    }
+}
