@@ -6,6 +6,7 @@
 mod files;
 mod history;
 mod journal;
+mod pending;
 mod references;
 mod state;
 
@@ -17,6 +18,7 @@ pub use journal::{
     Fsync, Journal, JournalCut, JournalError, JournalFrame, JournalOpened, JournalOptions, JournalSpec,
     JournalSpecError, ReplayError, Replayed,
 };
+pub use pending::StoredPending;
 pub use references::{ReferenceFolder, StoreError};
 pub use state::{
     BackedUp, Buffered, CommitStep, STATE_FORMAT, Sealed, State, StateError, StateFaults, StateSizes,

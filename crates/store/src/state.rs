@@ -24,7 +24,7 @@ mod tests;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use driftline_events::EventTime;
 
@@ -38,6 +38,8 @@ use layout::{Committed, Version};
 pub use sizes::{Buffered, StateSizes, TableSizes};
 pub use spec::{CommitStep, StateFaults, StateSpec};
 pub use table::Table;
+
+use crate::pending::RecentBudget;
 
 /// Where a checkpoint says its number.
 const NUMBER: &[u8] = b"checkpoint";
@@ -58,6 +60,8 @@ struct Inner {
     disk: RwLock<Option<Arc<Disk>>>,
     commits: Mutex<Commits>,
     floors: CommittedFloors,
+    seal_sources: Mutex<Vec<Weak<dyn SealSource>>>,
+    recent: Arc<RecentBudget>,
     _lock: File,
 }
 
@@ -101,6 +105,12 @@ impl Sealed {
     pub fn bytes(&self) -> usize {
         self.changes.bytes
     }
+}
+
+/// Something that puts entries only when a checkpoint is sealed, because they change too often.
+pub(crate) trait SealSource: std::fmt::Debug + Send + Sync {
+    /// Puts what has changed since it was last asked.
+    fn save(&self, state: &State);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -148,6 +158,8 @@ impl State {
         let state = Self(Arc::new(Inner {
             folder: folder.to_owned(),
             version,
+            recent: RecentBudget::new(spec.recent_entries),
+            seal_sources: Mutex::new(Vec::new()),
             spec,
             buffers: Mutex::new(Buffers { active: Buffer::new(), sealed: None, number }),
             disk: RwLock::new(Some(Arc::new(disk))),
@@ -188,6 +200,10 @@ impl State {
         lock(&self.0.buffers).active.set(table, key, Some(value.into()));
     }
 
+    pub(crate) fn put_bytes(&self, table: Table, key: &[u8], value: &[u8]) {
+        lock(&self.0.buffers).active.set(table, key, Some(value.into()));
+    }
+
     /// Removes an entry.
     pub fn remove(&self, table: Table, key: &[u8]) {
         lock(&self.0.buffers).active.set(table, key, None);
@@ -208,6 +224,38 @@ impl State {
             }
         }
         Ok(self.disk()?.get(table, key)?.map(|value| value.to_vec()))
+    }
+
+    /// Shows those of the entries with these keys that there are, in no order.
+    ///
+    /// # Errors
+    /// [`StateError`] if the disk cannot be read; some may have been shown.
+    pub(crate) fn get_each<const N: usize>(
+        &self,
+        table: Table,
+        keys: &[[u8; N]],
+        show: &mut dyn FnMut(&[u8; N], &[u8]),
+    ) -> Result<(), StateError> {
+        let mut stored = Vec::with_capacity(keys.len());
+        {
+            let buffers = lock(&self.0.buffers);
+            let sealed = buffers.sealed.as_ref().map(|sealed| sealed.changes.table(table));
+            let active = buffers.active.table(table);
+            for key in keys {
+                match active.get(key).or_else(|| sealed.and_then(|sealed| sealed.get(key))) {
+                    Some(Some(value)) => show(key, value),
+                    Some(None) => {}
+                    None => stored.push(key),
+                }
+            }
+        }
+        let disk = self.disk()?;
+        for key in stored {
+            if let Some(value) = disk.get(table, key)? {
+                show(key, &value);
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is an entry.
@@ -260,6 +308,15 @@ impl State {
     /// put, or while the checkpoint before is not committed.
     #[must_use]
     pub fn seal(&self) -> Option<Sealed> {
+        if lock(&self.0.buffers).sealed.is_some() {
+            return None;
+        }
+        let sources = {
+            let mut sources = lock(&self.0.seal_sources);
+            sources.retain(|source| source.strong_count() > 0);
+            sources.clone()
+        };
+        sources.iter().filter_map(Weak::upgrade).for_each(|source| source.save(self));
         let mut buffers = lock(&self.0.buffers);
         if buffers.sealed.is_some() || buffers.active.is_empty() {
             return None;
@@ -271,6 +328,16 @@ impl State {
         let sealed = Sealed { number, changes: Arc::new(changes) };
         buffers.sealed = Some(sealed.clone());
         Some(sealed)
+    }
+
+    /// Asks a source, while it lives, for what it has to put at each seal.
+    pub(crate) fn save_at_seal(&self, source: Arc<impl SealSource + 'static>) {
+        let source: Arc<dyn SealSource> = source;
+        lock(&self.0.seal_sources).push(Arc::downgrade(&source));
+    }
+
+    pub(crate) fn recent_budget(&self) -> Arc<RecentBudget> {
+        Arc::clone(&self.0.recent)
     }
 
     /// The checkpoint that is sealed and not committed.
