@@ -17,6 +17,7 @@
 mod assignment;
 mod batch;
 mod cloud_event;
+mod commit;
 mod config;
 mod context;
 mod dead_letter;
@@ -33,6 +34,7 @@ mod worker;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -44,6 +46,7 @@ pub use config::{KafkaOptions, KafkaSpec, KafkaSpecError, KafkaStart};
 pub use properties::KafkaProperties;
 pub use stats::{KafkaCounts, KafkaFault, KafkaSnapshot, PartitionSnapshot};
 
+use self::commit::Committer;
 use self::context::Context;
 use self::dead_letter::DeadLetters;
 use self::stats::KafkaStats;
@@ -111,6 +114,9 @@ impl KafkaSource {
         let context = Context::new(Arc::clone(&stats), clock);
         let consumer: BaseConsumer<Context> =
             spec.consumer().create_with_context(context).map_err(KafkaStartError::Client)?;
+        let consumer = Arc::new(consumer);
+        let (committer, commits) =
+            Committer::start(Arc::clone(&consumer), Arc::clone(&stats)).map_err(KafkaStartError::Thread)?;
         consumer.subscribe(&spec.topics.subscription()).map_err(KafkaStartError::Client)?;
         let dead_letters = spec
             .dead_letter_topic
@@ -133,8 +139,8 @@ impl KafkaSource {
         };
         let (sender, ended) = oneshot::channel();
         let run = move || {
-            Worker::new(job, &consumer).run();
-            close(consumer, patience);
+            Worker::new(job, &consumer, committer).run();
+            close(consumer, commits, patience);
             // Whoever waited may have gone.
             sender.send(()).unwrap_or_default();
         };
@@ -174,9 +180,13 @@ impl Drop for KafkaSource {
 }
 
 /// Leaves the group. A broker that does not answer can hold that up for long: then the thread is left to itself.
-fn close(consumer: BaseConsumer<Context>, patience: Duration) {
+fn close(consumer: Arc<BaseConsumer<Context>>, commits: JoinHandle<()>, patience: Duration) {
     let (sender, closed) = std_mpsc::channel::<()>();
     let leave = move || {
+        // The last commit holds the consumer too.
+        if commits.join().is_err() {
+            tracing::error!("The thread that commits panicked.");
+        }
         consumer.unsubscribe();
         drop(consumer);
         drop(sender);

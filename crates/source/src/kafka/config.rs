@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use driftline_events::ModelIdError;
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use serde::{Deserialize, Serialize};
 
 use super::properties::{KafkaProperties, check_properties};
@@ -212,7 +213,8 @@ impl KafkaSpec {
     /// What every client of these brokers has in common.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("client.id", "driftline");
+        // Its words come out at the level `debug` of ours, from a thread that is not ours.
+        config.set("client.id", "driftline").set_log_level(RDKafkaLogLevel::Notice);
         for (key, value) in self.properties.iter() {
             config.set(key, value);
         }

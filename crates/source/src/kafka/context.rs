@@ -2,7 +2,7 @@
 //! thread to find, so that all state has one owner.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use serde::Deserialize;
 
@@ -34,9 +34,6 @@ pub(super) struct Context {
     changes: Mutex<VecDeque<Change>>,
     /// Nobody carries out changes any more.
     closing: AtomicBool,
-    /// Commits that were answered, and whether one of them failed.
-    answered_commits: AtomicU64,
-    commit_failed: AtomicBool,
     told: Mutex<Option<Instant>>,
 }
 
@@ -47,8 +44,6 @@ impl Context {
             clock,
             changes: Mutex::default(),
             closing: AtomicBool::new(false),
-            answered_commits: AtomicU64::new(0),
-            commit_failed: AtomicBool::new(false),
             told: Mutex::new(None),
         }
     }
@@ -65,15 +60,6 @@ impl Context {
     /// From now on partitions that go are let go at once: the consumer cannot be closed otherwise.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn answered_commits(&self) -> u64 {
-        self.answered_commits.load(Ordering::Relaxed)
-    }
-
-    /// Whether a commit failed since this was asked last.
-    pub(super) fn take_commit_failure(&self) -> bool {
-        self.commit_failed.swap(false, Ordering::Relaxed)
     }
 
     /// Something came from a broker.
@@ -176,22 +162,6 @@ impl ConsumerContext for Context {
             Change::Revoke { partitions, is_lost: consumer.assignment_lost() }
         };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let faults = offsets.elements().into_iter().filter_map(|element| element.error().err());
-        let fault = result.err().or_else(|| faults.into_iter().next());
-        match &fault {
-            None => self.stats.count(|counts| counts.commits += 1),
-            // There was nothing to commit.
-            Some(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Some(error) => {
-                self.stats.count(|counts| counts.commit_failures += 1);
-                self.commit_failed.store(true, Ordering::Relaxed);
-                tracing::warn!(%error, "Failed to commit group offsets; lag tools show old figures, nothing is lost.");
-            }
-        }
-        self.answered_commits.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -60,7 +60,7 @@ impl Broker {
             labels: vec!["labels".to_owned()],
             dead_letter_topic: Some("dead".to_owned()),
             properties: [
-                ("session.timeout.ms", "6000"),
+                ("session.timeout.ms", "4000"),
                 ("heartbeat.interval.ms", "200"),
                 ("reconnect.backoff.max.ms", "300"),
             ]
@@ -139,7 +139,7 @@ fn prediction(id: &str) -> String {
 /// Waits until it is so.
 #[track_caller]
 fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}: it never came to be so");
         std::thread::sleep(Duration::from_millis(10));
@@ -155,7 +155,56 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
+/// The pretended broker lets three seconds pass before a group's first assignment: all at once, they pass once.
 #[test]
+fn the_source_keeps_its_promises() {
+    let scenarios: [(&str, fn()); 11] = [
+        (
+            "rows_come_once_with_their_positions_and_commits_follow_checkpoints",
+            rows_come_once_with_their_positions_and_commits_follow_checkpoints,
+        ),
+        (
+            "what_a_checkpoint_has_is_not_read_again_and_what_it_lacks_is",
+            what_a_checkpoint_has_is_not_read_again_and_what_it_lacks_is,
+        ),
+        (
+            "a_partition_that_another_state_had_is_read_on_where_that_one_committed",
+            a_partition_that_another_state_had_is_read_on_where_that_one_committed,
+        ),
+        (
+            "two_sources_of_a_group_share_the_partitions_and_count_each_row_once",
+            two_sources_of_a_group_share_the_partitions_and_count_each_row_once,
+        ),
+        ("faulty_messages_are_counted_shown_and_put_aside", faulty_messages_are_counted_shown_and_put_aside),
+        ("a_broker_that_is_away_is_waited_for", a_broker_that_is_away_is_waited_for),
+        (
+            "topics_of_a_pattern_are_found_when_they_are_made",
+            topics_of_a_pattern_are_found_when_they_are_made,
+        ),
+        (
+            "a_full_queue_pauses_partitions_and_loses_nothing",
+            a_full_queue_pauses_partitions_and_loses_nothing,
+        ),
+        ("a_gap_is_counted_and_reading_goes_on_behind_it", a_gap_is_counted_and_reading_goes_on_behind_it),
+        (
+            "latest_is_the_end_as_it_was_when_the_partition_came",
+            latest_is_the_end_as_it_was_when_the_partition_came,
+        ),
+        (
+            "rows_are_handed_over_unconfirmed_when_no_checkpoint_comes",
+            rows_are_handed_over_unconfirmed_when_no_checkpoint_comes,
+        ),
+    ];
+    let threads = scenarios
+        .map(|(name, scenario)| std::thread::Builder::new().name(name.to_owned()).spawn(scenario).unwrap());
+    let failed = threads.map(|thread| {
+        let name = thread.thread().name().unwrap_or_default().to_owned();
+        thread.join().is_err().then_some(name)
+    });
+    let failed: Vec<String> = failed.into_iter().flatten().collect();
+    assert!(failed.is_empty(), "failed: {failed:?}");
+}
+
 fn rows_come_once_with_their_positions_and_commits_follow_checkpoints() {
     let broker = Broker::with(&[("predictions", 2), ("labels", 1)]);
     let pipeline = Pipeline::start(&broker.spec(), "state-a", Positions::default());
@@ -178,8 +227,230 @@ fn rows_come_once_with_their_positions_and_commits_follow_checkpoints() {
     assert!(connected && partitions.len() == 3, "{partitions:?}");
     assert!(partitions.iter().all(|partition| partition.behind == Some(Duration::ZERO)), "{partitions:?}");
     assert_eq!((counts.folded, counts.rejected, counts.rebalances), (501, 0, 1));
+    assert_eq!((counts.commits, counts.commit_failures), (1, 0));
     let ingested = pipeline.ingested();
     let (received, accepted) = (|rows: &RowCounts| rows.received, |rows: &RowCounts| rows.accepted);
     assert_eq!(ingested.rows.iter().map(received).sum::<u64>(), 501);
     assert_eq!(ingested.rows.iter().map(accepted).sum::<u64>(), 501);
+}
+
+fn what_a_checkpoint_has_is_not_read_again_and_what_it_lacks_is() {
+    let broker = Broker::with(&[("predictions", 2), ("labels", 1)]);
+    let names = broker.predict("p", 100, 2);
+    let first = Pipeline::start(&broker.spec(), "state-a", Positions::default());
+    until("rows", || first.seen().predictions.len() == 100);
+    let last = first.stop();
+    assert_eq!(sorted(last.predictions), sorted(names));
+    assert_eq!(broker.committed("predictions", 1), Some((50, "state-a".to_owned())), "stopping commits");
+
+    // A backup of the same state: it lacks ten messages of each partition that were committed since.
+    let later = broker.predict("q", 20, 2);
+    let backup: Positions = [at(0, 40), at(1, 40)].into_iter().collect();
+    let second = Pipeline::start(&broker.spec(), "state-a", backup);
+    until("rows", || second.seen().predictions.len() >= 40);
+    let mut expected: Vec<String> = (80..100).map(|number| format!("p{number}")).collect();
+    expected.extend(later);
+    assert_eq!(sorted(second.stop().predictions), sorted(expected));
+}
+
+fn a_partition_that_another_state_had_is_read_on_where_that_one_committed() {
+    let broker = Broker::with(&[("predictions", 2), ("labels", 1)]);
+    broker.predict("p", 100, 2);
+    broker.commit(0, 45, "state-b");
+    broker.commit(1, 45, "state-a");
+    let known: Positions = [at(0, 10), at(1, 48)].into_iter().collect();
+    let pipeline = Pipeline::start(&broker.spec(), "state-a", known);
+    until("rows", || pipeline.seen().predictions.len() >= 7);
+    let expected = [90, 92, 94, 96, 97, 98, 99].map(|number| format!("p{number}"));
+    assert_eq!(sorted(pipeline.stop().predictions), sorted(expected.to_vec()));
+}
+
+fn two_sources_of_a_group_share_the_partitions_and_count_each_row_once() {
+    let broker = Broker::with(&[("predictions", 4), ("labels", 1)]);
+    let mut names = broker.predict("a", 400, 4);
+    let first = Pipeline::start(&broker.spec(), "state-a", Positions::default());
+    until("rows", || first.seen().predictions.len() == 400);
+    let second = Pipeline::start(&broker.spec(), "state-b", Positions::default());
+    let count = |pipeline: &Pipeline| pipeline.snapshot().partitions.len();
+    until("both read", || count(&first) == 3 && count(&second) == 2);
+    names.extend(broker.predict("b", 400, 4));
+    until("rows of both", || first.seen().predictions.len() + second.seen().predictions.len() >= 800);
+    // The first goes: the second has everything.
+    let first = first.stop();
+    names.extend(broker.predict("c", 400, 4));
+    until("rows of one", || first.predictions.len() + second.seen().predictions.len() >= 1_200);
+    let second = second.stop();
+    assert!(first.predictions.len() > 400 && second.predictions.len() > 400);
+    assert_eq!(sorted([first.predictions, second.predictions].concat()), sorted(names));
+}
+
+fn faulty_messages_are_counted_shown_and_put_aside() {
+    let broker = Broker::with(&[("predictions", 1), ("labels", 1), ("dead", 1)]);
+    broker.send("predictions", 0, &prediction("a"));
+    let headers = OwnedHeaders::new().insert(Header { key: "trace", value: Some("t-1") });
+    broker.send_with("predictions", 0, "{\"model\":", Some(headers));
+    broker.send("predictions", 0, &format!("[{},{{}}]", prediction("b")));
+    broker.send("predictions", 0, "\0\0\0\0\u{1}");
+    broker.send("predictions", 0, &prediction("c"));
+    broker.flush();
+    let pipeline = Pipeline::start(&broker.spec(), "state-a", Positions::default());
+    until("rows", || pipeline.seen().positions.next("predictions", 0) == Some(5));
+    assert_eq!(sorted(pipeline.seen().predictions), ["a", "b", "c"]);
+
+    let dead: BaseConsumer = client(&broker.cluster)
+        .set("group.id", "reader")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .unwrap();
+    dead.subscribe(&["dead"]).unwrap();
+    let mut letters = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while letters.len() < 3 && Instant::now() < deadline {
+        let Some(message) = dead.poll(Duration::from_millis(50)) else { continue };
+        letters.push(message.unwrap().detach());
+    }
+    let told: Vec<Vec<String>> = letters.iter().map(told).collect();
+    let expected = [
+        ["predictions", "0", "1", "invalid_json", "1"],
+        ["predictions", "0", "2", "missing_model", "1"],
+        ["predictions", "0", "3", "schema_registry_frame", "all"],
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((letters[0].payload(), letters[0].key()), (Some(&b"{\"model\":"[..]), Some(&b"key"[..])));
+    assert_eq!(header(&letters[0], "trace").as_deref(), Some("t-1"));
+
+    let counts = pipeline.snapshot().counts;
+    assert_eq!(
+        (counts.folded, counts.rejected, counts.dead_letters, counts.dead_letter_failures),
+        (2, 3, 3, 0)
+    );
+    let page = serde_json::to_value(pipeline.rejected()).unwrap();
+    assert_eq!(page["total"], 3);
+    let newest = &page["rejected"][0];
+    assert_eq!(
+        (&newest["route"], &newest["topic"], &newest["offset"]),
+        (&"kafka".into(), &"predictions".into(), &3.into())
+    );
+    let ingested = pipeline.ingested();
+    let reasons: Vec<_> = ingested.rejected.iter().map(|rejected| (rejected.reason, rejected.rows)).collect();
+    assert_eq!(reasons, [("invalid_json", 1), ("missing_model", 1)]);
+    assert_eq!(ingested.payloads_rejected[0].reason, "schema_registry_frame");
+}
+
+/// The headers that say where a dead letter comes from and why.
+fn told(letter: &rdkafka::message::OwnedMessage) -> Vec<String> {
+    ["topic", "partition", "offset", "reason", "rejected_rows"]
+        .iter()
+        .filter_map(|name| header(letter, &format!("driftline_{name}")))
+        .collect()
+}
+
+fn header(letter: &rdkafka::message::OwnedMessage, name: &str) -> Option<String> {
+    let found = letter.headers()?.iter().find(|header| header.key == name)?;
+    found.value.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+fn a_broker_that_is_away_is_waited_for() {
+    let broker = Broker::with(&[("predictions", 1), ("labels", 1)]);
+    broker.cluster.broker_down(-1).unwrap();
+    let pipeline = Pipeline::start(&broker.spec(), "state-a", Positions::default());
+    until("an error", || pipeline.snapshot().error.is_some());
+    assert!(!pipeline.snapshot().connected);
+    broker.cluster.broker_up(-1).unwrap();
+    let mut names = broker.predict("p", 10, 1);
+    until("rows", || pipeline.seen().predictions.len() == 10);
+    assert!(pipeline.snapshot().connected);
+    broker.cluster.broker_down(-1).unwrap();
+    until("away", || !pipeline.snapshot().connected);
+    broker.cluster.broker_up(-1).unwrap();
+    names.extend(broker.predict("q", 10, 1));
+    until("more rows", || pipeline.seen().predictions.len() >= 20);
+    assert_eq!(pipeline.stop().predictions, names);
+}
+
+fn topics_of_a_pattern_are_found_when_they_are_made() {
+    let broker = Broker::with(&[("events.a", 1)]);
+    let mut spec = broker.spec();
+    let options = KafkaOptions {
+        brokers: spec.brokers().to_owned(),
+        predictions: vec!["^events\\..*".to_owned()],
+        labels: vec!["not-there-yet".to_owned()],
+        properties: spec.properties().clone(),
+        models: [("events.b".to_owned(), "churn".to_owned())].into(),
+        ..KafkaOptions::default()
+    };
+    spec = KafkaSpec { tuning: spec.tuning, ..KafkaSpec::try_from(options).unwrap() };
+    broker.send("events.a", 0, &prediction("a"));
+    broker.flush();
+    let pipeline = Pipeline::start(&spec, "state-a", Positions::default());
+    until("a row", || pipeline.seen().predictions == ["a"]);
+    broker.cluster.create_topic("events.b", 1, 1).unwrap();
+    broker.cluster.create_topic("not-there-yet", 1, 1).unwrap();
+    broker.send("events.b", 0, r#"{"prediction_id":"b"}"#);
+    broker.send("not-there-yet", 0, r#"{"model":"churn","prediction_id":"b","label":"no"}"#);
+    broker.flush();
+    until("the others", || pipeline.seen().predictions == ["a", "b"] && pipeline.seen().labels == ["b"]);
+}
+
+fn a_full_queue_pauses_partitions_and_loses_nothing() {
+    let broker = Broker::with(&[("predictions", 2), ("labels", 1)]);
+    let mut spec = broker.spec();
+    spec.tuning.batch_messages = 10;
+    let pipeline = Pipeline::with_queue(&spec, "state-a", Positions::default(), 2);
+    pipeline.stick(true);
+    let names = broker.predict("p", 1_000, 2);
+    until("a pause", || pipeline.snapshot().paused);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(pipeline.seen().predictions.len() <= 10);
+    pipeline.stick(false);
+    until("rows", || pipeline.seen().predictions.len() >= 1_000);
+    assert!(!pipeline.snapshot().paused);
+    assert_eq!(sorted(pipeline.stop().predictions), sorted(names));
+}
+
+fn a_gap_is_counted_and_reading_goes_on_behind_it() {
+    let broker = Broker::with(&[("predictions", 1), ("labels", 1)]);
+    // The pretended broker keeps some 5 MB of a partition.
+    let filler = " ".repeat(100_000);
+    for number in 0..100 {
+        broker.send("predictions", 0, &format!("{}{filler}", prediction(&format!("p{number}"))));
+        broker.flush();
+    }
+    let pipeline = Pipeline::start(&broker.spec(), "state-a", [at(0, 3)].into_iter().collect());
+    until("the end", || pipeline.seen().positions.next("predictions", 0) == Some(100));
+    let (counts, read) = (pipeline.snapshot().counts, pipeline.seen().predictions.len() as u64);
+    assert!(counts.gap_messages > 0, "{counts:?}");
+    assert_eq!(counts.gap_messages + read, 97);
+    drop(pipeline.stop());
+    // The topic was made anew: it ends before the position.
+    let spec = KafkaSpec { group: "another".to_owned(), ..broker.spec() };
+    let pipeline = Pipeline::start(&spec, "state-a", [at(0, 5_000)].into_iter().collect());
+    until("the end", || pipeline.seen().positions.next("predictions", 0) == Some(100));
+    assert_eq!((pipeline.snapshot().counts.resets, pipeline.seen().predictions.len() as u64), (1, read));
+}
+
+fn latest_is_the_end_as_it_was_when_the_partition_came() {
+    let broker = Broker::with(&[("predictions", 1), ("labels", 1)]);
+    broker.predict("old", 5, 1);
+    let mut spec = broker.spec();
+    spec.start = KafkaStart::Latest;
+    let first = Pipeline::start(&spec, "state-a", Positions::default());
+    until("a position", || first.seen().positions.next("predictions", 0) == Some(5));
+    let positions = first.stop().positions;
+    let names = broker.predict("new", 5, 1);
+    let second = Pipeline::start(&spec, "state-a", positions);
+    until("rows", || second.seen().predictions.len() >= 5);
+    assert_eq!(second.stop().predictions, names);
+}
+
+fn rows_are_handed_over_unconfirmed_when_no_checkpoint_comes() {
+    let broker = Broker::with(&[("predictions", 1), ("labels", 1)]);
+    let mut spec = broker.spec();
+    spec.tuning.handover_wait = Duration::from_millis(300);
+    broker.predict("p", 5, 1);
+    let pipeline = Pipeline::start(&spec, "state-a", Positions::default());
+    pipeline.hold_checkpoints(true);
+    until("rows", || pipeline.seen().predictions.len() == 5);
+    pipeline.stop();
+    assert_eq!(broker.committed("predictions", 0), None);
 }

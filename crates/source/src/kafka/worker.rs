@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use driftline_events::{DecodeContext, EventTime, RejectedRow};
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::mpsc::error::TrySendError;
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
+use super::commit::Committer;
 use super::config::KafkaSpec;
 use super::context::{Change, Context};
 use super::dead_letter::DeadLetters;
@@ -65,6 +66,7 @@ pub(super) struct ReadTopic {
 pub(super) struct Worker<'c> {
     pub(super) job: Job,
     pub(super) consumer: &'c BaseConsumer<Context>,
+    committer: Committer,
     pub(super) topics: HashMap<Arc<str>, ReadTopic>,
     batches: [Batch<'c>; 2],
     /// Submissions that the pipeline had no room for, oldest first.
@@ -82,10 +84,11 @@ pub(super) struct Worker<'c> {
 }
 
 impl<'c> Worker<'c> {
-    pub(super) fn new(job: Job, consumer: &'c BaseConsumer<Context>) -> Self {
+    pub(super) fn new(job: Job, consumer: &'c BaseConsumer<Context>, committer: Committer) -> Self {
         Self {
             job,
             consumer,
+            committer,
             topics: HashMap::new(),
             batches: Default::default(),
             outbox: VecDeque::new(),
@@ -316,7 +319,10 @@ impl<'c> Worker<'c> {
 
     /// Commits what has become durable since the last time.
     fn commit(&mut self) {
-        if self.consumer.context().take_commit_failure() {
+        if self.committer.is_busy() {
+            return;
+        }
+        if self.committer.take_failure() {
             self.committed = Positions::default();
             self.commit_after = Some(Instant::now() + COMMIT_AGAIN);
         }
@@ -336,10 +342,9 @@ impl<'c> Worker<'c> {
         is_ours && self.committed.next(topic, *partition) != Some(*next)
     }
 
-    /// Commits positions; the answer comes to the context.
-    fn commit_now(&mut self, positions: &[Position]) -> bool {
+    fn commit_now(&mut self, positions: &[Position]) {
         if positions.is_empty() {
-            return false;
+            return;
         }
         let mut offsets = TopicPartitionList::with_capacity(positions.len());
         for Position { topic, partition, next } in positions {
@@ -347,31 +352,19 @@ impl<'c> Worker<'c> {
             element.set_metadata(&self.job.state_id);
             if let Err(error) = element.set_offset(rdkafka::Offset::Offset(*next)) {
                 tracing::error!(%error, %topic, partition, next, "Failed to write an offset.");
-                return false;
+                return;
             }
         }
-        if let Err(error) = self.consumer.commit(&offsets, CommitMode::Async) {
-            tracing::warn!(%error, "Failed to commit group offsets; trying again.");
-            self.commit_after = Some(Instant::now() + COMMIT_AGAIN);
-            return false;
-        }
+        self.committer.send(offsets);
         positions.iter().for_each(|position| self.committed.set(position));
-        true
     }
 
     /// Commits positions, and waits until the broker has them.
     pub(super) fn commit_and_wait(&mut self, positions: &[Position]) {
-        let before = self.consumer.context().answered_commits();
-        if !self.commit_now(positions) {
-            return;
-        }
+        self.commit_now(positions);
         let deadline = Instant::now() + self.job.spec.tuning.goodbye_wait;
-        while self.consumer.context().answered_commits() == before && Instant::now() < deadline {
-            match self.consumer.poll(POLL) {
-                Some(Ok(message)) => self.take(message),
-                Some(Err(error)) => self.stumble(&error),
-                None => {}
-            }
+        while self.committer.is_busy() && Instant::now() < deadline {
+            std::thread::sleep(BREATH);
         }
     }
 

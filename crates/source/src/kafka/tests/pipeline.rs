@@ -135,7 +135,7 @@ impl Shared {
             && !self.is_held.load(Ordering::SeqCst)
         {
             self.checkpoint(&seen);
-            drop(durable.send(()));
+            durable.send(()).unwrap_or_default();
         }
     }
 
