@@ -14,6 +14,7 @@ mod error;
 mod expiry;
 mod layout;
 mod log;
+mod manifests;
 mod scan;
 mod sizes;
 mod spec;
@@ -136,9 +137,9 @@ impl State {
             Some(version) if !was_being_made(folder) => version,
             _ => make(folder, &spec)?,
         };
-        let committed = Committed::open(folder)?;
-        check_files(folder, &version)?;
+        let mut committed = Committed::open(folder)?;
         let store = folder.join(layout::CHECKPOINT);
+        manifests::check(&store, &version.keyspaces)?;
         let meta = version.keyspaces[Table::Meta.index()];
         log::check(&store, &log::NumberEntry { keyspace: meta, key: NUMBER }, committed.number)?;
         let floors = CommittedFloors::default();
@@ -154,6 +155,10 @@ impl State {
             let what =
                 format!("it ends at checkpoint {number}, but checkpoint {} was committed", committed.number);
             return Err(StateError::damaged(&store, what));
+        }
+        if number > committed.number {
+            // The process died between the two. What the store recovered it has synced.
+            committed.set(number).map_err(StateError::io("write", folder))?;
         }
         let state = Self(Arc::new(Inner {
             folder: folder.to_owned(),
@@ -466,18 +471,4 @@ fn make(folder: &Path, spec: &StateSpec) -> Result<Version, StateError> {
     fs::rename(&new, &store).map_err(StateError::io("rename", &new))?;
     layout::sync_folder(folder).map_err(StateError::io("write", folder))?;
     Ok(version)
-}
-
-/// Checks that no table's files are missing altogether: the store would take it for one that was never made, and
-/// remove what is left of it.
-fn check_files(folder: &Path, version: &Version) -> Result<(), StateError> {
-    let store = folder.join(layout::CHECKPOINT);
-    let tables = [0].into_iter().chain(version.keyspaces);
-    let files = tables.map(|table| store.join(format!("keyspaces/{table}/current")));
-    for path in [store.clone(), store.join("version")].into_iter().chain(files) {
-        if !path.exists() {
-            return Err(StateError::damaged(&path, "it is missing"));
-        }
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -215,22 +215,42 @@ proptest! {
     }
 }
 
-/// Every page of each query.
+/// Every page of each query, and all pages together against what the query says in plain words.
 fn check(
     history: &StoredHistory,
     memory: &MemoryHistory,
     queries: &[HistoryQuery],
 ) -> Result<(), TestCaseError> {
+    let all = HistoryQuery { model: "churn".to_owned(), limit: usize::MAX, ..HistoryQuery::default() };
+    let all = memory.find(&all).unwrap().reports;
     for query in queries {
         let mut query = query.clone();
+        let mut seen = BTreeSet::new();
+        let mut expected = all.clone();
+        expected.retain(|report| {
+            let window = &report.window;
+            query.window.as_ref().is_none_or(|name| *name == window.name)
+                && query.version.as_ref().is_none_or(|version| *version == report.version)
+                && query.segment.as_ref().is_none_or(|segment| *segment == report.segment)
+                && query.from.is_none_or(|from| window.end > from)
+                && query.to.is_none_or(|to| window.start < to)
+                && (!query.latest
+                    || seen.insert((window.name.clone(), report.version.clone(), report.segment.clone())))
+        });
+        let mut paged = Vec::new();
         loop {
-            let (found, expected) = (history.find(&query).unwrap(), memory.find(&query).unwrap());
-            prop_assert_eq!(&found.reports, &expected.reports, "{:?}", query);
-            prop_assert_eq!(&found.next, &expected.next, "{:?}", query);
+            let (found, same) = (history.find(&query).unwrap(), memory.find(&query).unwrap());
+            prop_assert_eq!(&found.reports, &same.reports, "{:?}", query);
+            prop_assert_eq!(&found.next, &same.next, "{:?}", query);
+            prop_assert!(found.reports.len() <= query.limit);
+            paged.extend(found.reports);
             query.after = found.next;
             if query.after.is_none() {
                 break;
             }
+        }
+        if query.limit > 0 {
+            prop_assert_eq!(paged, expected, "{:?}", query);
         }
     }
     Ok(())

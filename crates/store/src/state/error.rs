@@ -120,7 +120,11 @@ impl StateError {
             fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => {
                 match source.kind() {
                     // What must be there is not, or ends too early.
-                    io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                    io::ErrorKind::NotFound
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::InvalidData
+                // A place before the file's beginning, reckoned from its end.
+                | io::ErrorKind::InvalidInput => {
                         Self::Damaged { path, what: format!("cannot {action}"), source: Some(source.into()) }
                     }
                     _ => Self::io(action, &path)(source),

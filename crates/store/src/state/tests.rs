@@ -8,7 +8,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod crash;
+mod damage;
+mod expiry;
 mod faults;
+mod fixture;
+mod full;
 
 pub(super) fn open(folder: &Path) -> State {
     State::open(folder, StateSpec::default()).unwrap()
