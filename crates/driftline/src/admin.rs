@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use driftline_evaluate::ReferenceOptions;
 use driftline_events::ModelId;
 use driftline_expose::read_openapi;
@@ -24,6 +24,7 @@ use tokio::sync::Mutex;
 use tokio_stream::StreamExt;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::backup::{Backup, BackupError};
 use crate::config::{ConfigError, Fault, ModelConfig, ModelOptions};
 use crate::pipeline::{PipelineHandle, Stopped};
 use crate::reference_files::{self, ReferenceFileError};
@@ -38,6 +39,7 @@ pub(crate) struct Admin {
     /// The folder that relative paths in a model's settings start from.
     pub(crate) folder: PathBuf,
     pub(crate) max_upload_bytes: usize,
+    pub(crate) state: driftline_store::State,
 }
 
 /// The state of the routes.
@@ -66,6 +68,7 @@ pub(crate) fn router(admin: Admin) -> Router {
     Router::new()
         .route("/v1/models/{model}", put(put_model))
         .route("/v1/models/{model}/reference", put(put_reference))
+        .route("/v1/backups", post(make_backup))
         .route("/openapi.json", get(openapi))
         .with_state(Routes { admin: Arc::new(admin), changing: Arc::default() })
 }
@@ -80,8 +83,8 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
             description = "Watches machine-learning models in production: drift, performance, latency, data quality.",
             license(name = "Apache-2.0")
         ),
-        paths(put_model, put_reference, openapi),
-        components(schemas(PutReference, Problem))
+        paths(put_model, put_reference, make_backup, openapi),
+        components(schemas(PutReference, Backup, Problem))
     )]
     struct AdminApi;
     let mut document = AdminApi::openapi();
@@ -258,6 +261,38 @@ async fn put_reference(
             Problem::internal()
         })?;
     Ok(axum::Json(answer))
+}
+
+/// Copy the state while the service goes on.
+///
+/// Takes a checkpoint and copies it, with the references, into a new folder under `backups` in the state folder. The
+/// copy is a state folder itself: to go back to it, stop the service and put it in the place of the other.
+#[utoipa::path(
+    post, path = "/v1/backups", tag = "service",
+    responses(
+        (status = 200, description = "The copy.", body = Backup),
+        (status = 507, description = "The disk is full.", body = Problem)
+    )
+)]
+async fn make_backup(
+    State(Routes { admin, changing }): State<Routes>,
+) -> Result<axum::Json<Backup>, Problem> {
+    let _turn = changing.lock().await;
+    admin.handle.checkpoint().await.map_err(stopped)?;
+    let name = crate::service::now().to_string().replace(':', "-");
+    let target = admin.state.folder().join("backups").join(name);
+    let state = admin.state.clone();
+    let made = tokio::task::spawn_blocking(move || crate::backup::backup(&state, &target)).await;
+    made.map_err(|_| Problem::internal())?.map(axum::Json).map_err(|error| {
+        let cause = crate::durability::causes(&error);
+        tracing::error!(cause, "Failed to make a backup.");
+        match error {
+            BackupError::State(error) if error.is_full() => {
+                Problem::of_status(StatusCode::INSUFFICIENT_STORAGE).detail(cause)
+            }
+            _ => Problem::internal(),
+        }
+    })
 }
 
 impl Admin {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod check;
 mod demo;
 
@@ -10,6 +11,7 @@ mod replay;
 mod schemas;
 mod serve;
 mod simulate;
+mod state;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +45,10 @@ enum Command {
     Check(check::Check),
     /// Ask a running service whether it is ready; for container health checks.
     Healthcheck(healthcheck::Healthcheck),
+    /// Look into a state folder that no service uses now, or into a backup.
+    State(state::StateCommand),
+    /// Copy the state of a running service, or of a state folder that none uses.
+    Backup(backup::Backup),
     /// Write the JSON Schemas of events and reports.
     Schemas(schemas::Schemas),
 }
@@ -57,6 +63,8 @@ impl Cli {
             Command::Simulate(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
+            Command::State(command) => command.run(),
+            Command::Backup(command) => command.run(),
             Command::Schemas(command) => command.run(),
         }
     }

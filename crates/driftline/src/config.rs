@@ -7,7 +7,8 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
-use driftline_source::IngestOptions;
+use driftline_source::{IngestOptions, KafkaOptions};
+use driftline_store::JournalOptions;
 use serde::{Deserialize, Serialize};
 
 pub use fault::{ConfigError, Fault};
@@ -24,8 +25,13 @@ pub struct Options {
     pub server: ServerOptions,
     /// Where it keeps what must outlive it.
     pub state: StateOptions,
+    /// How what comes over HTTP is made safe before it is acknowledged.
+    pub journal: JournalOptions,
     /// What it takes in.
     pub ingest: IngestOptions,
+    /// What it reads from Kafka; nothing without this table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaOptions>,
     /// Models that nobody configured.
     pub registration: RegistrationOptions,
     /// What it shows to Prometheus.

@@ -4,8 +4,10 @@
 
 mod compare;
 mod counters;
+mod durable;
 mod model;
 mod reference;
+pub(crate) mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +16,13 @@ use driftline_evaluate::WindowReport;
 use driftline_events::{EventTime, ModelBatch, ModelId};
 use driftline_expose::{CompareQuery, ModelOrigin, ReadError};
 use driftline_source::Taken;
-use driftline_store::{History, HistoryPage, HistoryQuery};
+use driftline_store::{History, HistoryError, HistoryPage, HistoryQuery, StateError};
 use driftline_summary::Reference;
-use driftline_window::{MemoryPending, WindowError};
+use driftline_window::WindowError;
 
 pub use counters::VersionCounters;
 pub use model::{LabelCounts, LatestKey, Model, ModelStatus};
+pub use stored::StoredModelError;
 
 use crate::config::{ModelConfig, ModelOptions};
 
@@ -41,6 +44,7 @@ pub struct Engine {
     models: BTreeMap<ModelId, Model>,
     history: Box<dyn History>,
     limits: EngineLimits,
+    durable: Option<durable::Durable>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -74,16 +78,31 @@ pub enum EngineError {
         /// The limit.
         limit: usize,
     },
+    /// What came before must be folded first.
+    #[error("the journal is still being replayed; send again when /readyz answers 200")]
+    Recovering,
+    /// The state folder cannot be read.
+    #[error("the state folder cannot be used")]
+    State(#[from] StateError),
+    /// A stored model cannot be used.
+    #[error("model {model}")]
+    Stored {
+        /// The model.
+        model: String,
+        /// Why not.
+        #[source]
+        source: stored::StoredModelError,
+    },
     /// A model's settings do not hold.
     #[error("the settings of a registered model do not hold")]
     Config(#[source] crate::config::ConfigError),
 }
 
 impl Engine {
-    /// An engine without models.
+    /// An engine without models that keeps everything in memory.
     #[must_use]
     pub fn new(history: Box<dyn History>, limits: EngineLimits) -> Self {
-        Self { models: BTreeMap::new(), history, limits }
+        Self { models: BTreeMap::new(), history, limits, durable: None }
     }
 
     /// Adds a model, or replaces one whose settings changed (its panes start anew). `reference` is its stored or
@@ -103,8 +122,12 @@ impl Engine {
         if counted && self.models.len() >= self.limits.max_models {
             return Err(EngineError::TooManyModels { limit: self.limits.max_models });
         }
-        let pending = Box::new(MemoryPending::new(self.limits.pending_predictions));
-        self.models.insert(id, Model::new(config, reference, origin, pending));
+        let pending = self.new_pending(&id)?;
+        let mut model = Model::new(config, reference, origin, pending);
+        if self.durable.is_some() {
+            model.windower.note_changes();
+        }
+        self.models.insert(id, model);
         Ok(())
     }
 
@@ -131,13 +154,13 @@ impl Engine {
         Ok(Taken { accepted: pushed.accepted, duplicates: pushed.duplicates, too_late: pushed.too_late })
     }
 
-    /// Joins labels.
+    /// Joins labels. `now` is when they arrived; `None` in a replay.
     ///
     /// # Errors
     /// [`EngineError`]; nothing of the batch is counted then.
-    pub fn push_labels(&mut self, batch: &ModelBatch) -> Result<Taken, EngineError> {
+    pub fn push_labels(&mut self, batch: &ModelBatch, now: Option<EventTime>) -> Result<Taken, EngineError> {
         let model = self.model_of(batch)?;
-        let labelled = model.push_labels(batch).map_err(|source| fault(batch, source))?;
+        let labelled = model.push_labels(batch, now).map_err(|source| fault(batch, source))?;
         Ok(Taken {
             accepted: labelled.accepted(),
             duplicates: labelled.duplicates + labelled.superseded,
@@ -239,8 +262,10 @@ impl Engine {
     }
 
     /// Finds kept reports.
-    #[must_use]
-    pub fn find(&self, query: &HistoryQuery) -> HistoryPage {
+    ///
+    /// # Errors
+    /// [`HistoryError`] if they cannot be read.
+    pub fn find(&self, query: &HistoryQuery) -> Result<HistoryPage, HistoryError> {
         self.history.find(query)
     }
 
@@ -248,6 +273,14 @@ impl Engine {
     #[must_use]
     pub fn reports_dropped(&self) -> u64 {
         self.history.dropped()
+    }
+}
+
+impl EngineError {
+    /// Whether the disk is at fault: nothing was folded, and the same call may do better later.
+    #[must_use]
+    pub const fn is_storage(&self) -> bool {
+        matches!(self, Self::State(_) | Self::Window { source: WindowError::Pending(_), .. })
     }
 }
 

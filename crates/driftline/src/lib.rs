@@ -5,7 +5,9 @@
 //! ```
 
 mod admin;
+mod backup;
 pub mod config;
+mod durability;
 pub mod engine;
 mod pipeline;
 mod read_model;
@@ -14,9 +16,12 @@ mod registry;
 pub mod replay;
 pub mod schemas;
 mod service;
+pub mod state_folder;
 mod status;
 
 pub use admin::openapi_document;
+pub use backup::{Backup, BackupError, backup};
+pub use durability::{DurabilitySnapshot, EntryError, Health, JournalTaskError, Recovery};
 pub use pipeline::{PipelineHandle, Stopped};
 pub use service::{Service, ServiceError, now, system_clock};
 pub use status::Published;

@@ -1,4 +1,8 @@
-//! The one task that owns the engine: rows and questions come in by channels, figures go out as a snapshot.
+//! The one task that owns the engine: rows and questions come in by channels, figures go out as a snapshot, and
+//! everything that changed goes into checkpoints.
+
+mod checkpoints;
+mod fold;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,13 +10,16 @@ use std::time::{Duration, Instant};
 use driftline_evaluate::WindowReport;
 use driftline_events::ModelId;
 use driftline_expose::{CompareQuery, Histogram, ModelDetail, ModelOrigin, ReadError};
-use driftline_source::{Clock, EventKind, Receipt, Submission, Taken};
-use driftline_store::{HistoryPage, HistoryQuery};
+use driftline_source::{Clock, Submission};
+use driftline_store::{HistoryError, HistoryPage, HistoryQuery};
 use driftline_summary::Reference;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+pub(crate) use checkpoints::{Checkpoints, start};
+
 use crate::config::ModelConfig;
+use crate::durability::{Health, Journaled, Requests};
 use crate::engine::{Engine, EngineError};
 use crate::registry::Registry;
 use crate::status::{self, Published};
@@ -25,12 +32,13 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Something asked of the pipeline. Who asked may have gone: an answer that nobody takes is dropped.
 pub(crate) enum Question {
-    Find(HistoryQuery, oneshot::Sender<Option<HistoryPage>>),
+    Find(HistoryQuery, oneshot::Sender<Option<Result<HistoryPage, HistoryError>>>),
     Compare(Box<CompareQuery>, oneshot::Sender<Result<Arc<WindowReport>, ReadError>>),
     Models(oneshot::Sender<Vec<ModelDetail>>),
     Settings(ModelId, oneshot::Sender<Option<Box<ModelConfig>>>),
     PutModel(Box<ModelConfig>, Option<Arc<Reference>>, oneshot::Sender<Result<(), EngineError>>),
     PutReference(ModelId, Arc<Reference>, oneshot::Sender<Result<(), EngineError>>),
+    Checkpoint(oneshot::Sender<()>),
 }
 
 /// Asks the pipeline.
@@ -52,8 +60,11 @@ impl PipelineHandle {
     /// Kept window reports; `None` if there is no such model.
     ///
     /// # Errors
-    /// [`Stopped`].
-    pub async fn find(&self, query: HistoryQuery) -> Result<Option<HistoryPage>, Stopped> {
+    /// [`Stopped`]; the inner error says that they cannot be read.
+    pub async fn find(
+        &self,
+        query: HistoryQuery,
+    ) -> Result<Option<Result<HistoryPage, HistoryError>>, Stopped> {
         self.ask(|answer| Question::Find(query, answer)).await
     }
 
@@ -82,6 +93,14 @@ impl PipelineHandle {
     /// [`Stopped`].
     pub async fn settings(&self, model: ModelId) -> Result<Option<Box<ModelConfig>>, Stopped> {
         self.ask(|answer| Question::Settings(model, answer)).await
+    }
+
+    /// Waits until everything that was folded before is on disk.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn checkpoint(&self) -> Result<(), Stopped> {
+        self.ask(Question::Checkpoint).await
     }
 
     /// Whether the pipeline still answers.
@@ -115,93 +134,98 @@ impl PipelineHandle {
     }
 }
 
+/// What the pipeline is made of.
+pub(crate) struct PipelineParts {
+    pub(crate) engine: Engine,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) journaled: mpsc::Receiver<Journaled>,
+    /// Rows from Kafka; its sender is gone where there is no Kafka.
+    pub(crate) kafka: mpsc::Receiver<Submission>,
+    pub(crate) clock: Clock,
+    pub(crate) evaluate_every: Duration,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) requests: Requests,
+    pub(crate) health: Arc<Health>,
+}
+
 /// The engine and the ends of its channels.
 pub(crate) struct Pipeline {
-    engine: Engine,
-    registry: Arc<Registry>,
-    submissions: mpsc::Receiver<Submission>,
+    parts: PipelineParts,
     questions: mpsc::Receiver<Question>,
-    clock: Clock,
-    evaluate_every: Duration,
     published: watch::Sender<Arc<Published>>,
     evaluation: Histogram,
+    evaluated_open: Option<Instant>,
+    recovered: bool,
     /// Rows that the engine refused, and evaluations that failed: faults of the program, counted to be seen.
     refused_rows: u64,
     failures: u64,
 }
 
 impl Pipeline {
-    /// A pipeline around an engine, the handle to ask it, and what it publishes.
-    pub(crate) fn new(
-        engine: Engine,
-        registry: Arc<Registry>,
-        submissions: mpsc::Receiver<Submission>,
-        clock: Clock,
-        evaluate_every: Duration,
-    ) -> (Self, PipelineHandle, watch::Receiver<Arc<Published>>) {
+    /// A pipeline, the handle to ask it, and what it publishes.
+    pub(crate) fn new(parts: PipelineParts) -> (Self, PipelineHandle, watch::Receiver<Arc<Published>>) {
         let (sender, questions) = mpsc::channel(QUESTIONS);
         let (published, receiver) = watch::channel(Arc::new(Published::default()));
-        let evaluation = Histogram::default();
         let pipeline = Self {
-            engine,
-            registry,
-            submissions,
+            parts,
             questions,
-            clock,
-            evaluate_every,
             published,
-            evaluation,
+            evaluation: Histogram::default(),
+            evaluated_open: None,
+            recovered: false,
             refused_rows: 0,
             failures: 0,
         };
         (pipeline, PipelineHandle(sender), receiver)
     }
 
-    /// Runs until every source has gone; then evaluates what closed, and ends.
+    /// Runs until every source has gone; then evaluates what closed, commits a last checkpoint, and ends.
     pub(crate) async fn run(mut self) {
-        let mut tick = tokio::time::interval(TICK.min(self.evaluate_every));
+        let mut tick =
+            tokio::time::interval(TICK.min(self.parts.evaluate_every).min(self.parts.checkpoints.every()));
         // After a long fold one tick is enough to catch up.
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut evaluated_open: Option<Instant> = None;
-        loop {
-            tokio::select! {
-                submission = self.submissions.recv() => match submission {
-                    Some(submission) => self.take(submission),
-                    None => break,
+        let (mut http, mut kafka) = (true, true);
+        while http || kafka {
+            // With checkpoints that cannot be committed, what waits for one must not grow without bound.
+            let room = self.parts.checkpoints.has_room();
+            let folded = tokio::select! {
+                input = self.parts.journaled.recv(), if http && room => match input {
+                    Some(input) => self.take(input),
+                    None => { http = false; true }
                 },
-                Some(question) = self.questions.recv() => self.answer(question),
+                submission = self.parts.kafka.recv(), if kafka && room && self.recovered => match submission {
+                    Some(submission) => self.take_submission(submission, None),
+                    None => { kafka = false; true }
+                },
+                Some(question) = self.questions.recv() => { self.answer(question); true }
+                () = self.parts.checkpoints.committed() => true,
                 _ = tick.tick() => {
-                    self.evaluate(&mut evaluated_open);
+                    self.evaluate();
+                    true
                 }
-            }
-        }
-        self.evaluate(&mut None);
-    }
-
-    fn take(&mut self, submission: Submission) {
-        let now = (self.clock)();
-        let mut taken: Vec<Taken> = Vec::with_capacity(submission.batches.len());
-        for batch in &submission.batches {
-            let outcome = match submission.event {
-                EventKind::Prediction => self.engine.push_predictions(batch, Some(now)),
-                EventKind::Label => self.engine.push_labels(batch),
             };
-            taken.push(outcome.unwrap_or_else(|error| {
-                // One model's fault takes neither the service nor the other models with it.
-                self.refused_rows += batch.rows.num_rows() as u64;
-                report_failure(&error);
-                Taken::default()
-            }));
+            if !folded {
+                // The disk cannot be read and nobody waits any longer: the journal and Kafka still have the rows.
+                return;
+            }
+            self.parts.checkpoints.begin_if_due(&mut self.parts.engine);
         }
-        submission.reply.send(Receipt::of(taken));
+        self.evaluate();
+        self.parts.checkpoints.finish(&mut self.parts.engine).await;
     }
 
-    fn evaluate(&mut self, evaluated_open: &mut Option<Instant>) {
+    fn evaluate(&mut self) {
+        if !self.recovered {
+            // Windows are evaluated once they have all their rows back.
+            return;
+        }
         let started = Instant::now();
-        let (mut evaluated, mut failures) = self.engine.tick((self.clock)());
-        if evaluated_open.is_none_or(|at| at.elapsed() >= self.evaluate_every) {
-            *evaluated_open = Some(started);
-            let (open, failed) = self.engine.evaluate_open();
+        let (mut evaluated, mut failures) = self.parts.engine.tick((self.parts.clock)());
+        failures.extend(self.parts.engine.sweep().err());
+        if self.evaluated_open.is_none_or(|at| at.elapsed() >= self.parts.evaluate_every) {
+            self.evaluated_open = Some(started);
+            let (open, failed) = self.parts.engine.evaluate_open();
             evaluated += open;
             failures.extend(failed);
         }
@@ -211,39 +235,62 @@ impl Pipeline {
             self.evaluation.observe(started.elapsed().as_secs_f64());
         }
         let faults = (self.refused_rows, self.failures);
-        let published = Published::of(&self.engine, (self.clock)(), &self.evaluation, faults);
+        let published = Published::of(&self.parts.engine, (self.parts.clock)(), &self.evaluation, faults);
         self.published.send_replace(Arc::new(published));
     }
 
     fn answer(&mut self, question: Question) {
         match question {
             Question::Find(query, answer) => {
-                let known = self.engine.model(&query.model).is_some();
-                drop(answer.send(known.then(|| self.engine.find(&query))));
+                let known = self.parts.engine.model(&query.model).is_some();
+                drop(answer.send(known.then(|| self.parts.engine.find(&query))));
             }
-            Question::Compare(query, answer) => drop(answer.send(self.engine.compare(&query))),
-            Question::Models(answer) => drop(answer.send(status::details(&self.engine))),
+            Question::Compare(query, answer) => drop(answer.send(self.parts.engine.compare(&query))),
+            Question::Models(answer) => drop(answer.send(status::details(&self.parts.engine))),
             Question::Settings(model, answer) => {
-                let settings = self.engine.model(model.as_str()).map(|model| {
+                let settings = self.parts.engine.model(model.as_str()).map(|model| {
                     let mut config = model.config().clone();
                     config.schema = Arc::clone(model.schema());
                     Box::new(config)
                 });
                 drop(answer.send(settings));
             }
+            Question::PutModel(.., answer) | Question::PutReference(.., answer) if !self.recovered => {
+                drop(answer.send(Err(EngineError::Recovering)));
+            }
             Question::PutModel(config, reference, answer) => {
                 let schema = Arc::clone(&config.schema);
-                let put = self.engine.put_model(*config, reference, ModelOrigin::Api);
+                let put = self.parts.engine.put_model(*config, reference, ModelOrigin::Api);
                 // Both at once, also when whoever asked has gone.
                 if put.is_ok() {
-                    self.registry.put(schema);
+                    self.parts.registry.put(schema);
                 }
-                drop(answer.send(put));
+                self.answer_when_durable(put, answer);
             }
             Question::PutReference(model, reference, answer) => {
-                drop(answer.send(self.engine.put_reference(&model, reference)));
+                let put = self.parts.engine.put_reference(&model, reference);
+                self.answer_when_durable(put, answer);
             }
+            Question::Checkpoint(answer) => self.parts.checkpoints.wait(answer),
         }
+    }
+
+    /// What was put must outlive a crash once its sender has heard of it.
+    fn answer_when_durable(
+        &mut self,
+        put: Result<(), EngineError>,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    ) {
+        if put.is_err() {
+            return drop(answer.send(put));
+        }
+        let (durable, waiting) = oneshot::channel();
+        self.parts.checkpoints.wait(durable);
+        tokio::spawn(async move {
+            if waiting.await.is_ok() {
+                drop(answer.send(put));
+            }
+        });
     }
 }
 

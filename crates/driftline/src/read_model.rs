@@ -9,19 +9,23 @@ use driftline_expose::{
     BoxFuture, CompareQuery, ModelDetail, ModelOverview, Page, ReadError, ReadModel, SegmentFilter,
     WindowsQuery,
 };
+use driftline_source::KafkaStatus;
 use driftline_store::HistoryQuery;
 
+use crate::durability::{Health, causes};
 use crate::pipeline::{PipelineHandle, Stopped};
 
 /// Answers from the pipeline.
 #[derive(Debug)]
 pub(crate) struct PipelineModel {
     handle: PipelineHandle,
+    health: Arc<Health>,
+    kafka: Option<KafkaStatus>,
 }
 
 impl PipelineModel {
-    pub(crate) const fn new(handle: PipelineHandle) -> Self {
-        Self { handle }
+    pub(crate) const fn new(handle: PipelineHandle, health: Arc<Health>, kafka: Option<KafkaStatus>) -> Self {
+        Self { handle, health, kafka }
     }
 }
 
@@ -60,7 +64,8 @@ impl ReadModel for PipelineModel {
                 limit: query.limit,
             };
             match self.handle.find(asked).await.map_err(stopped)? {
-                Some(page) => Ok(Page { windows: page.reports, next: page.next }),
+                Some(Ok(page)) => Ok(Page { windows: page.reports, next: page.next }),
+                Some(Err(error)) => Err(ReadError::Unavailable { why: causes(&error) }),
                 None => Err(ReadError::UnknownModel { model }),
             }
         })
@@ -71,7 +76,19 @@ impl ReadModel for PipelineModel {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.handle.is_running() { Ok(()) } else { Err("the pipeline has stopped".to_owned()) }
+        if !self.handle.is_running() {
+            return Err("the pipeline has stopped".to_owned());
+        }
+        if let Some(why) = self.health.unready() {
+            return Err(why);
+        }
+        match self.kafka.as_ref().map(KafkaStatus::snapshot) {
+            Some(kafka) if !kafka.connected => {
+                let cause = kafka.error.map_or_else(|| "no broker answers".to_owned(), |fault| fault.text);
+                Err(format!("Kafka is not connected: {cause}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

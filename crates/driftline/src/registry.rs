@@ -25,6 +25,11 @@ impl Registry {
         self.write().insert(schema.model().as_str().to_owned(), schema);
     }
 
+    /// How many features a model has; `None` if there is no such model.
+    pub(crate) fn features(&self, model: &str) -> Option<usize> {
+        self.read().get(model).map(|schema| schema.features().len())
+    }
+
     // A map of finished values is whole whatever panicked beside it.
     fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Arc<ModelSchema>>> {
         self.schemas.read().unwrap_or_else(PoisonError::into_inner)

@@ -198,7 +198,8 @@ fn push_labels(
         counts.rejected += batch.rejected.len() as u64;
         batch.rejected.iter().for_each(|row| sink.rejected("labels", row));
         if let Some(rows) = batch.rows {
-            let taken = engine.push_labels(&ModelBatch { schema: Arc::clone(&input.model.schema), rows })?;
+            let taken =
+                engine.push_labels(&ModelBatch { schema: Arc::clone(&input.model.schema), rows }, None)?;
             counts.labels += taken.accepted;
             counts.labels_too_late += taken.too_late;
         }

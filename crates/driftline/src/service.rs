@@ -1,6 +1,7 @@
 //! The running service: sources, pipeline and server, wired and watched.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +10,23 @@ use driftline_expose::{
     ExposeOptions, ExposeSpec, Metrics, ModelOrigin, ServiceSnapshot, Snapshot, SnapshotSource, read_router,
 };
 use driftline_http::{ExposureError, Shell, Tokens, check_exposure};
-use driftline_source::{Clock, Ingest, IngestSpec, ingest_router};
-use driftline_store::{MemoryHistory, ReferenceFolder};
+use driftline_source::{
+    Clock, Ingest, IngestSpec, KafkaSource, KafkaSpec, KafkaStartError, KafkaStatus, Positions, ingest_router,
+};
+use driftline_store::{
+    HistoryError, HistorySpec, Journal, JournalError, JournalSpec, OsFiles, ReferenceFolder, State,
+    StateError, StateSpec, StoredHistory,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
-use crate::config::Config;
+use crate::config::{Config, StateOptions};
+use crate::durability::{Committed, Committer, Health, JournalTask, JournalTaskError, Requests};
 use crate::engine::{Engine, EngineError, EngineLimits};
-use crate::pipeline::{Pipeline, PipelineHandle};
+use crate::pipeline::{self, Checkpoints, Pipeline, PipelineHandle, PipelineParts};
 use crate::read_model::PipelineModel;
 use crate::reference_files::{ReferenceFileError, load_or_build};
 use crate::registry::Registry;
@@ -53,8 +60,29 @@ pub enum ServiceError {
         #[source]
         source: std::io::Error,
     },
-    /// The engine refused a configured model.
-    #[error("a configured model cannot be watched")]
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The reports cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Where the sources go on cannot be told.
+    #[error("the positions in the state folder {} are damaged; restore it from a backup", path.display())]
+    Positions {
+        /// The state folder.
+        path: PathBuf,
+    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] JournalTaskError),
+    /// Kafka cannot be read.
+    #[error(transparent)]
+    Kafka(#[from] KafkaStartError),
+    /// The engine refused a configured or stored model.
+    #[error("a model cannot be watched")]
     Model(#[from] EngineError),
     /// The server failed.
     #[error("the server failed")]
@@ -81,9 +109,14 @@ pub struct Service {
     address: SocketAddr,
     handle: PipelineHandle,
     published: watch::Receiver<Arc<Published>>,
+    health: Arc<Health>,
     stop: CancellationToken,
+    give_up: watch::Sender<bool>,
     server: JoinHandle<Result<(), std::io::Error>>,
+    kafka: Option<KafkaSource>,
+    journal: oneshot::Receiver<Result<(), JournalTaskError>>,
     pipeline: oneshot::Receiver<()>,
+    committer: oneshot::Receiver<()>,
     shutdown_timeout: Duration,
 }
 
@@ -108,6 +141,14 @@ impl Service {
     /// # Errors
     /// [`ServiceError`] that says what to change; nothing runs then.
     pub async fn start(config: Config, insecure: bool) -> Result<Self, ServiceError> {
+        Self::start_by(config, insecure, system_clock()).await
+    }
+
+    /// As [`Service::start`], by another clock: for tests of clocks that jump.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_by(config: Config, insecure: bool, clock: Clock) -> Result<Self, ServiceError> {
         let options = &config.options;
         let listen = options.server.listen;
         check_exposure(listen, !options.server.tokens.is_empty(), insecure)?;
@@ -116,47 +157,79 @@ impl Service {
         let max_series = options.metrics.max_series;
         let expose_spec =
             ExposeSpec::try_from(ExposeOptions { max_series }).map_err(|error| config_error(vec![error]))?;
-        let clock = system_clock();
-        let references = ReferenceFolder::of(&config.resolve(&options.state.path));
-
-        let limits = EngineLimits {
-            pending_predictions: options.state.pending_predictions,
-            max_models: options.registration.max_models.max(config.models.len()),
-        };
-        let mut engine = Engine::new(Box::new(MemoryHistory::new(options.state.reports_per_model)), limits);
+        let kafka_spec = options.kafka.clone().map(KafkaSpec::try_from).transpose().map_err(config_error)?;
+        let journal_spec = JournalSpec::try_from(options.journal.clone()).map_err(config_error)?;
+        let folder = config.resolve(&options.state.path);
+        let references = ReferenceFolder::of(&folder);
         let registry = Arc::new(Registry::new(options.registration));
-        for model in &config.models {
-            let (model, references) = (model.clone(), references.clone());
-            let name = model.schema.model().to_string();
-            let loaded = tokio::task::spawn_blocking(move || {
-                let reference = load_or_build(&model, &references, now())?;
-                Ok((model, reference))
-            });
-            let loaded = loaded.await.map_err(|_| ServiceError::Panicked { part: "loading a reference" })?;
-            let (model, reference) =
-                loaded.map_err(|source| ServiceError::Reference { model: name, source })?;
-            registry.put(Arc::clone(&model.schema));
-            engine.put_model(model, reference, ModelOrigin::Config)?;
-        }
+        let health = Arc::new(Health::default());
+
+        let opening =
+            Opening { config: config.clone(), folder, references: references.clone(), journal_spec };
+        let opened = tokio::task::spawn_blocking(move || opening.open()).await;
+        let Opened { state, engine, journal, start, cut_bytes } =
+            opened.map_err(|_| ServiceError::Panicked { part: "opening the state folder" })??;
+        health.note(|health| health.figures.journal_cut_bytes = cut_bytes);
+        engine.models().for_each(|model| registry.put(Arc::clone(model.schema())));
 
         let listener =
             TcpListener::bind(listen).await.map_err(|source| ServiceError::Listen { listen, source })?;
         let address = listener.local_addr().map_err(ServiceError::Server)?;
         let (sender, submissions) = mpsc::channel(ingest_spec.queue_length());
+        let (journaled_sender, journaled) = mpsc::channel(ingest_spec.queue_length());
         let ingest =
             Arc::new(Ingest::new(ingest_spec, Arc::clone(&registry) as _, Arc::clone(&clock), sender));
-        let evaluate_every = options.metrics.evaluate_every.duration();
-        let (pipeline, handle, published) =
-            Pipeline::new(engine, Arc::clone(&registry), submissions, Arc::clone(&clock), evaluate_every);
+        let (give_up, given_up) = watch::channel(false);
+        let (committer, committing, durable_positions) =
+            Committer::new(state.clone(), start.clone(), Arc::clone(&health), given_up.clone());
+        let journal_task = JournalTask {
+            journal,
+            after: start.journal,
+            submissions,
+            pipeline: journaled_sender,
+            committed: committing.committed.clone(),
+            health: Arc::clone(&health),
+        };
+        let (kafka_sender, kafka) = mpsc::channel(KAFKA_SUBMISSIONS);
+        let checkpoint_every = options.state.checkpoint_every.duration();
+        let (pipeline, handle, published) = Pipeline::new(PipelineParts {
+            engine,
+            registry: Arc::clone(&registry),
+            journaled,
+            kafka,
+            clock: Arc::clone(&clock),
+            evaluate_every: options.metrics.evaluate_every.duration(),
+            checkpoints: Checkpoints::new(state.clone(), committing, checkpoint_every, &start, given_up),
+            requests: Requests::new(state.clone()),
+            health: Arc::clone(&health),
+        });
 
-        let metrics = Metrics::new(expose_spec, snapshot_source(&ingest, &published, &clock));
-        let read = Arc::new(PipelineModel::new(handle.clone()));
+        // Without Kafka its sender is dropped here, and the pipeline does not wait for it.
+        let kafka = match kafka_spec {
+            Some(spec) => Some(KafkaSource::start(
+                spec,
+                &ingest,
+                state.id().to_owned(),
+                Positions::clone(&start.positions),
+                kafka_sender,
+                durable_positions,
+            )?),
+            None => None,
+        };
+        let kafka_status = kafka.as_ref().map(KafkaSource::status);
+
+        let metrics = Metrics::new(
+            expose_spec,
+            snapshot_source(&ingest, &published, &health, kafka_status.clone(), &clock),
+        );
+        let read = Arc::new(PipelineModel::new(handle.clone(), Arc::clone(&health), kafka_status));
         let admin = Admin {
             handle: handle.clone(),
             registry,
             references,
             folder: config.folder.clone(),
             max_upload_bytes: options.ingest.max_decompressed_bytes,
+            state: state.clone(),
         };
         let routes =
             ingest_router(ingest).merge(read_router(read, Arc::new(metrics))).merge(admin::router(admin));
@@ -166,13 +239,21 @@ impl Service {
         let stopped = stop.clone().cancelled_owned();
         let server =
             tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });
+        let runtime = tokio::runtime::Handle::current();
+        let journal_runtime = runtime.clone();
         Ok(Self {
             address,
             handle,
             published,
+            health,
             stop,
+            give_up,
             server,
-            pipeline: spawn_pipeline(pipeline),
+            kafka,
+            journal: spawn("journal", move || journal_task.run(&journal_runtime)),
+            // Folding and evaluating are computation, and must not hold up the threads that answer requests.
+            pipeline: spawn("pipeline", move || runtime.block_on(pipeline.run())),
+            committer: spawn("committer", move || committer.run()),
             shutdown_timeout: options.server.shutdown_timeout.duration(),
         })
     }
@@ -195,36 +276,173 @@ impl Service {
         self.published.clone()
     }
 
+    /// How what must be safe fares.
+    #[must_use]
+    pub const fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
     /// Runs until `stop` is done or a part fails, then shuts down in the data's order: the server takes no more
-    /// requests and answers those it has, the pipeline folds what it was given, evaluates what closed, and ends.
+    /// requests and answers those it has, the journal hands on what it has, the pipeline folds it and commits a last
+    /// checkpoint.
     ///
     /// # Errors
     /// [`ServiceError`] of the part that failed or did not end in time.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
-        let (mut server, mut pipeline) = (None, None);
+        let (mut server, mut journal, mut pipeline, mut committer) = (None, None, None, None);
+        let mut kafka_ended = false;
         tokio::select! {
             () = stop => tracing::info!("Stopping."),
+            true = ended_by_itself(&mut self.kafka) => kafka_ended = true,
             ended = &mut self.server => server = Some(ended),
+            ended = &mut self.journal => journal = Some(ended),
             ended = &mut self.pipeline => pipeline = Some(ended),
+            ended = &mut self.committer => committer = Some(ended),
         }
-        if server.is_some() || pipeline.is_some() {
-            let part = if server.is_some() { "server" } else { "pipeline" };
-            tracing::error!(part, "A part ended by itself; stopping.");
+        if kafka_ended || server.is_some() || journal.is_some() || pipeline.is_some() || committer.is_some() {
+            tracing::error!("A part ended by itself; stopping.");
         }
         self.stop.cancel();
-        let timeout = self.shutdown_timeout;
-        if server.is_none() {
-            server = tokio::time::timeout(timeout, &mut self.server).await.ok();
+        if let Some(kafka) = &self.kafka {
+            kafka.stop();
         }
-        // A server that hangs holds the pipeline's input open; what the pipeline has is folded all the same.
-        if pipeline.is_none() && server.is_some() {
-            pipeline = tokio::time::timeout(timeout, &mut self.pipeline).await.ok();
+        // What is not safe by then is still in the journal.
+        let (give_up, timeout) = (self.give_up, self.shutdown_timeout);
+        tokio::spawn(async move {
+            tokio::time::sleep(timeout).await;
+            give_up.send_replace(true);
+        });
+        // Each part ends when the one before it has; one that hangs holds up the rest.
+        let server = ended("the server", timeout, server, self.server).await?;
+        if let Some(kafka) = self.kafka.as_mut().filter(|_| !kafka_ended)
+            && !kafka.ended().await
+        {
+            return Err(ServiceError::Panicked { part: "the Kafka source" });
         }
-        let server = server.ok_or(ServiceError::Stuck { part: "the server", timeout })?;
-        pipeline
-            .ok_or(ServiceError::Stuck { part: "the pipeline", timeout })?
-            .map_err(|_| ServiceError::Panicked { part: "the pipeline" })?;
-        server.map_err(|_| ServiceError::Panicked { part: "the server" })?.map_err(ServiceError::Server)
+        let journal = ended("the journal", timeout, journal, self.journal).await?;
+        ended("the pipeline", timeout, pipeline, self.pipeline).await?;
+        ended("the committer", timeout, committer, self.committer).await?;
+        journal?;
+        server.map_err(ServiceError::Server)
+    }
+}
+
+/// Done when the Kafka source ends, which it should only when it is stopped; never without one.
+async fn ended_by_itself(kafka: &mut Option<KafkaSource>) -> bool {
+    match kafka {
+        Some(kafka) => {
+            kafka.ended().await;
+            true
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Rows from Kafka that wait for the pipeline: few, for each holds thousands of messages.
+const KAFKA_SUBMISSIONS: usize = 4;
+
+/// Waits for a part to end, unless it has.
+async fn ended<T, E>(
+    part: &'static str,
+    timeout: Duration,
+    known: Option<Result<T, E>>,
+    ending: impl Future<Output = Result<T, E>>,
+) -> Result<T, ServiceError> {
+    let ended = match known {
+        Some(ended) => ended,
+        // A little longer than what the part itself is given.
+        None => tokio::time::timeout(timeout + Duration::from_secs(2), ending)
+            .await
+            .map_err(|_| ServiceError::Stuck { part, timeout })?,
+    };
+    ended.map_err(|_| ServiceError::Panicked { part })
+}
+
+/// What is opened before anything runs.
+struct Opening {
+    config: Config,
+    folder: PathBuf,
+    references: ReferenceFolder,
+    journal_spec: JournalSpec,
+}
+
+struct Opened {
+    state: State,
+    engine: Engine,
+    journal: Journal,
+    start: Committed,
+    /// Bytes that were cut off the journal's end.
+    cut_bytes: u64,
+}
+
+impl Opening {
+    fn open(self) -> Result<Opened, ServiceError> {
+        let options = &self.config.options;
+        let state = State::open(&self.folder, state_spec(&options.state))?;
+        let start =
+            pipeline::start(&state)?.ok_or_else(|| ServiceError::Positions { path: self.folder.clone() })?;
+        let spec = HistorySpec {
+            reports_per_model: options.state.reports_per_model,
+            reports_retention: Some(options.state.reports_retention.duration()),
+        };
+        let history = StoredHistory::open(state.clone(), spec)?;
+        let limits = EngineLimits {
+            pending_predictions: options.state.pending_predictions,
+            max_models: options.registration.max_models.max(self.config.models.len()),
+        };
+        let mut engine = Engine::durable(Box::new(history), limits, state.clone())?;
+        self.restore(&mut engine)?;
+        let (journal, opened) =
+            Journal::open(&self.folder.join("journal"), self.journal_spec, Arc::new(OsFiles))?;
+        let cut_bytes = opened.cut.map_or(0, |cut| cut.bytes);
+        Ok(Opened { state, engine, journal, start, cut_bytes })
+    }
+
+    /// Brings back every stored model, with the settings of the configuration where it has any, and adds those that
+    /// are new.
+    fn restore(&self, engine: &mut Engine) -> Result<(), ServiceError> {
+        let mut stored = engine.stored_models()?;
+        for config in &self.config.models {
+            let model = config.schema.model();
+            let unloadable = |source| ServiceError::Reference { model: model.to_string(), source };
+            let reference = load_or_build(config, &self.references, now()).map_err(unloadable)?;
+            let place = stored.iter().position(|(_, settings)| settings.options.name == model.as_str());
+            let Some((number, settings)) = place.map(|place| stored.remove(place)) else {
+                engine.put_model(config.clone(), reference, ModelOrigin::Config)?;
+                continue;
+            };
+            match settings.misfit(&config.options) {
+                None => {
+                    let config = Some(config.clone());
+                    engine.restore_model(number, &settings, config, reference, &self.config.folder)?;
+                }
+                Some(key) => {
+                    tracing::warn!(%model, key, "This setting has changed: the model's windows start anew.");
+                    engine.forget_stored(number);
+                    engine.put_model(config.clone(), reference, ModelOrigin::Config)?;
+                }
+            }
+        }
+        for (number, settings) in stored {
+            let model = &settings.options.name;
+            if settings.origin == ModelOrigin::Config {
+                tracing::warn!(
+                    model,
+                    "This model is not configured any more; what is stored of it is kept, but not used."
+                );
+                continue;
+            }
+            engine.restore_model(number, &settings, None, None, &self.config.folder)?;
+        }
+        Ok(())
+    }
+}
+
+fn state_spec(options: &StateOptions) -> StateSpec {
+    StateSpec {
+        cache_bytes: options.cache_bytes,
+        recent_entries: options.recent_predictions,
+        ..StateSpec::default()
     }
 }
 
@@ -232,19 +450,19 @@ fn config_error<E: std::error::Error>(errors: Vec<E>) -> ServiceError {
     ServiceError::Config(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
-/// Runs the pipeline on a thread of its own: folding and evaluating are computation, and must not hold up the
-/// threads that answer requests.
-fn spawn_pipeline(pipeline: Pipeline) -> oneshot::Receiver<()> {
+/// Runs a part on a thread of its own, and tells when and how it ended.
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    part: impl FnOnce() -> T + Send + 'static,
+) -> oneshot::Receiver<T> {
     let (sender, ended) = oneshot::channel();
-    let runtime = tokio::runtime::Handle::current();
-    let spawned = std::thread::Builder::new().name("pipeline".to_owned()).spawn(move || {
-        runtime.block_on(pipeline.run());
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         // Whoever waited may have gone.
-        sender.send(()).unwrap_or_default();
+        drop(sender.send(part()));
     });
-    // Without a thread the sender is gone, and whoever waits sees that the pipeline ended.
+    // Without a thread the sender is gone, and whoever waits sees that the part ended.
     if let Err(error) = spawned {
-        tracing::error!(%error, "Failed to start the pipeline's thread.");
+        tracing::error!(%error, name, "Failed to start a thread.");
     }
     ended
 }
@@ -253,10 +471,13 @@ fn spawn_pipeline(pipeline: Pipeline) -> oneshot::Receiver<()> {
 fn snapshot_source(
     ingest: &Arc<Ingest>,
     published: &watch::Receiver<Arc<Published>>,
+    health: &Arc<Health>,
+    kafka: Option<KafkaStatus>,
     clock: &Clock,
 ) -> SnapshotSource {
     let started = clock();
     let (ingest, published, clock) = (Arc::clone(ingest), published.clone(), Arc::clone(clock));
+    let health = Arc::clone(health);
     Arc::new(move || {
         let published = Arc::clone(&published.borrow());
         let service = ServiceSnapshot {
@@ -268,6 +489,8 @@ fn snapshot_source(
             reports_dropped: published.reports_dropped,
             refused_rows: published.faults.0,
             failed_evaluations: published.faults.1,
+            durability: health.snapshot().shown(),
+            kafka: kafka.as_ref().map(|kafka| status::kafka(kafka.snapshot())),
             ..status::service(ingest.snapshot())
         };
         Arc::new(Snapshot {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use driftline_evaluate::WindowReport;
 use driftline_events::EventTime;
 use driftline_expose::{
-    Histogram, ModelDetail, ModelOverview, ModelSnapshot, PayloadCount, RejectedCount, RequestCount,
-    RowCount, ServiceSnapshot, VersionTraffic,
+    Histogram, KafkaFigures, ModelDetail, ModelOverview, ModelSnapshot, PartitionFigures, PayloadCount,
+    RejectedCount, RequestCount, RowCount, ServiceSnapshot, VersionTraffic,
 };
-use driftline_source::IngestSnapshot;
+use driftline_source::{IngestSnapshot, KafkaSnapshot};
 
 use crate::engine::{Engine, LabelCounts, Model};
 
@@ -179,5 +179,38 @@ pub(crate) fn service(counts: IngestSnapshot) -> ServiceSnapshot {
         in_flight_bytes: (counts.in_flight_bytes, counts.in_flight_bytes_limit),
         queue: (counts.queue_depth, counts.queue_capacity),
         ..ServiceSnapshot::default()
+    }
+}
+
+/// The Kafka source's state as metrics show it.
+pub(crate) fn kafka(snapshot: KafkaSnapshot) -> KafkaFigures {
+    let counts = snapshot.counts;
+    let partitions = snapshot.partitions.into_iter().map(|of| PartitionFigures {
+        topic: of.topic.to_string(),
+        partition: of.partition.to_string(),
+        position: of.position,
+        lag: of.lag,
+        behind_seconds: of.behind.map(|behind| behind.as_secs_f64()),
+    });
+    KafkaFigures {
+        connected: snapshot.connected,
+        paused: snapshot.paused,
+        partitions: partitions.collect(),
+        messages: vec![
+            ("folded", counts.folded),
+            ("rejected", counts.rejected),
+            ("tombstone", counts.tombstones),
+            ("dead_letter", counts.dead_letters),
+        ],
+        counts: vec![
+            ("driftline_kafka_dead_letter_failures_total", counts.dead_letter_failures),
+            ("driftline_kafka_rebalances_total", counts.rebalances),
+            ("driftline_kafka_lost_partitions_total", counts.lost_partitions),
+            ("driftline_kafka_unconfirmed_handovers_total", counts.unconfirmed_handovers),
+            ("driftline_kafka_gap_messages_total", counts.gap_messages),
+            ("driftline_kafka_resets_total", counts.resets),
+            ("driftline_kafka_commits_total", counts.commits),
+            ("driftline_kafka_commit_failures_total", counts.commit_failures),
+        ],
     }
 }

@@ -24,6 +24,6 @@ pub use read::{
     ReadModel, ReferencePeriod, SegmentFilter, WindowsQuery, read_openapi, read_router,
 };
 pub use snapshot::{
-    ModelSnapshot, PayloadCount, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot,
-    VersionTraffic,
+    DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount, RejectedCount,
+    RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
 };

@@ -2,6 +2,8 @@
 
 mod budget;
 mod catalogue;
+mod durability;
+mod kafka;
 mod process;
 mod service;
 mod statistic;

@@ -96,6 +96,69 @@ pub struct ServiceSnapshot {
     pub failed_evaluations: u64,
     /// When the last one ended.
     pub last_evaluation: Option<EventTime>,
+    /// How what must outlive the service is kept.
+    pub durability: DurabilityFigures,
+    /// How Kafka is read, where it is.
+    pub kafka: Option<KafkaFigures>,
+}
+
+/// How Kafka is read.
+#[derive(Clone, Debug, Default)]
+pub struct KafkaFigures {
+    /// Whether a broker answers.
+    pub connected: bool,
+    /// Whether partitions are paused because the queue to the pipeline is full.
+    pub paused: bool,
+    /// The partitions that are read.
+    pub partitions: Vec<PartitionFigures>,
+    /// Messages, by what became of them.
+    pub messages: Vec<(&'static str, u64)>,
+    /// Other counts since the start, by the name of their metric.
+    pub counts: Vec<(&'static str, u64)>,
+}
+
+/// A partition of a topic that is read.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionFigures {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: String,
+    /// The offset to read next.
+    pub position: Option<i64>,
+    /// Messages that wait.
+    pub lag: Option<u64>,
+    /// How long ago the last message that was handed on had been written.
+    pub behind_seconds: Option<f64>,
+}
+
+/// How what must outlive the service is kept.
+#[derive(Clone, Debug, Default)]
+pub struct DurabilityFigures {
+    /// Whether the state folder takes what must be kept.
+    pub storage_ok: bool,
+    /// Whether the journal has been replayed.
+    pub recovered: bool,
+    /// Rows that were replayed.
+    pub recovery_rows: u64,
+    /// How long that took.
+    pub recovery_seconds: f64,
+    /// Bytes of the journal.
+    pub journal_bytes: u64,
+    /// Seconds that a group of batches took to become durable.
+    pub journal_append: Histogram,
+    /// Submissions that the journal refused.
+    pub journal_refused: u64,
+    /// Bytes that were cut off the journal's end at the start.
+    pub journal_cut_bytes: u64,
+    /// Seconds that a checkpoint took to become durable.
+    pub checkpoint: Histogram,
+    /// Attempts at a checkpoint that failed.
+    pub checkpoint_failures: u64,
+    /// Bytes that the last checkpoint changed.
+    pub checkpoint_bytes: u64,
+    /// When the last checkpoint became durable, in seconds since the epoch.
+    pub checkpoint_time: Option<f64>,
 }
 
 /// Rows of one kind and model.

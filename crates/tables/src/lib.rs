@@ -8,6 +8,7 @@
 mod batches;
 mod cells;
 mod columns;
+mod figures;
 mod files;
 mod frames;
 mod learn;
@@ -19,6 +20,7 @@ mod testing;
 
 pub use batches::{Batches, RowRejection, TableBatch};
 pub use columns::{ColumnError, ColumnMap, ColumnOptions};
+pub use figures::{Figure, FiguresError, FiguresWriter};
 pub use learn::learn_spec;
 pub use mapping::{MissingColumn, MissingColumns};
 pub use reference::{Progress, ReferenceError, build_reference};

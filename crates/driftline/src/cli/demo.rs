@@ -101,7 +101,8 @@ impl Stage {
             limit: SHOWN,
             ..HistoryQuery::default()
         };
-        let page = self.service.handle().find(query).await.ok().flatten().unwrap_or_default();
+        let page =
+            self.service.handle().find(query).await.ok().flatten().and_then(Result::ok).unwrap_or_default();
         page.reports.into_iter().rev().filter(|report| report.is_final && report.rows > 0).collect()
     }
 

@@ -40,6 +40,9 @@ pub(crate) struct Replay {
     quiet: bool,
 }
 
+/// Predictions whose label is waited for at most: a replay keeps them in memory, some 150 bytes each.
+const IN_MEMORY: usize = 20_000_000;
+
 /// Rejected rows that are shown; the rest is counted.
 const SHOWN_REJECTIONS: usize = 5;
 
@@ -113,7 +116,7 @@ impl Replay {
             reference,
             predictions: &predictions,
             labels: labels.as_ref(),
-            pending_predictions: config.options.state.pending_predictions,
+            pending_predictions: config.options.state.pending_predictions.min(IN_MEMORY),
         };
         let started = Instant::now();
         let counts = replay(&input, &mut sink)?;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use driftline_events::Span;
 use driftline_http::{TokenOptions, Tokens};
-use driftline_source::IngestSpec;
+use driftline_source::{IngestSpec, KafkaSpec};
+use driftline_store::JournalSpec;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
@@ -42,19 +43,32 @@ impl Default for ServerOptions {
 pub struct StateOptions {
     /// The state folder; made if it is not there.
     pub path: PathBuf,
-    /// Window reports kept for each model; the oldest go first. A report of 25 features takes about 25 KB.
+    /// How often everything that changed goes to disk: what a start after a crash has to replay.
+    pub checkpoint_every: Span,
+    /// Window reports kept for each model; the oldest go first. A report of 25 features takes about 5 KB on disk.
     pub reports_per_model: usize,
-    /// Predictions of one model whose ids are kept for labels and de-duplication, about 150 bytes each; the oldest
-    /// go first.
+    /// How long window reports are kept.
+    pub reports_retention: Span,
+    /// Predictions of one model whose ids are kept for labels and de-duplication, about 60 bytes each on disk; the
+    /// oldest go first.
     pub pending_predictions: usize,
+    /// Of these, how many of all models are kept in memory, about 300 bytes each: those are joined without a read.
+    pub recent_predictions: usize,
+    /// Blocks of the disk that are kept in memory.
+    pub cache_bytes: u64,
 }
 
 impl Default for StateOptions {
     fn default() -> Self {
         Self {
             path: PathBuf::from("driftline-state"),
-            reports_per_model: 5_000,
-            pending_predictions: 5_000_000,
+            checkpoint_every: Span::from_secs(10),
+            reports_per_model: 20_000,
+            reports_retention: Span::from_days(90),
+            // A week at a thousand a second.
+            pending_predictions: 700_000_000,
+            recent_predictions: 200_000,
+            cache_bytes: 64 << 20,
         }
     }
 }
@@ -140,7 +154,19 @@ pub(super) fn check(options: &Options, faults: &mut Faults) {
             faults.add_error("ingest", &error);
         }
     }
+    if let Err(errors) = JournalSpec::try_from(options.journal.clone()) {
+        for error in errors {
+            faults.add_error("journal", &error);
+        }
+    }
+    if let Some(Err(errors)) = options.kafka.clone().map(KafkaSpec::try_from) {
+        for error in errors {
+            faults.add_error("kafka", &error);
+        }
+    }
     for (place, span) in [
+        ("state.checkpoint_every", options.state.checkpoint_every),
+        ("state.reports_retention", options.state.reports_retention),
         ("metrics.evaluate_every", options.metrics.evaluate_every),
         ("server.request_timeout", options.server.request_timeout),
     ] {

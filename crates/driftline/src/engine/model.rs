@@ -15,6 +15,7 @@ use driftline_window::{
 
 use super::counters::{self, VersionCounters};
 use super::reference;
+use super::stored::Unsaved;
 use crate::config::ModelConfig;
 
 /// Versions that are counted apart.
@@ -60,6 +61,7 @@ pub struct Model {
     latest: BTreeMap<LatestKey, Arc<WindowReport>>,
     /// The open window of each, as it was when it was last looked at.
     open: BTreeMap<LatestKey, Arc<WindowReport>>,
+    pub(super) unsaved: Unsaved,
 }
 
 impl Model {
@@ -93,6 +95,7 @@ impl Model {
             last_arrival: None,
             latest: BTreeMap::new(),
             open: BTreeMap::new(),
+            unsaved: Unsaved::ALL,
         }
     }
 
@@ -100,6 +103,7 @@ impl Model {
         self.windower.set_grids(Arc::clone(&reference.spec))?;
         self.windower.know_segments(reference.segments.keys());
         self.reference = Some(reference);
+        (self.unsaved.windows, self.unsaved.reference) = (true, true);
         Ok(())
     }
 
@@ -114,7 +118,10 @@ impl Model {
             && batch.schema.features().len() > known.features().len()
         {
             self.windower.widen(Arc::clone(&batch.schema))?;
+            (self.unsaved.windows, self.unsaved.settings) = (true, true);
         }
+        self.unsaved.windows = true;
+        now.into_iter().for_each(|now| self.windower.advance(now));
         let rows = conform(&batch.rows, self.windower.schema())?;
         let mut pushed = self.windower.push_predictions(&rows, now)?;
         counters::count(&pushed.rows, &mut self.versions, MAX_VERSIONS);
@@ -123,11 +130,20 @@ impl Model {
         self.add_labelled(&pushed.labelled);
         if let Some(reference) = pushed.learned.take() {
             self.reference = Some(Arc::new(reference));
+            self.unsaved.reference = true;
         }
         Ok(pushed)
     }
 
-    pub(super) fn push_labels(&mut self, batch: &ModelBatch) -> Result<Labelled, WindowError> {
+    /// As for predictions, the watermark follows the clock up to `now` first: what is too late must not depend on when
+    /// the clock was last looked at, or a replay of the same events after a crash would count otherwise.
+    pub(super) fn push_labels(
+        &mut self,
+        batch: &ModelBatch,
+        now: Option<EventTime>,
+    ) -> Result<Labelled, WindowError> {
+        self.unsaved.windows = true;
+        now.into_iter().for_each(|now| self.windower.advance(now));
         let labelled = self.windower.push_labels(&batch.rows)?;
         self.add_labelled(&labelled);
         Ok(labelled)
@@ -142,7 +158,9 @@ impl Model {
     }
 
     pub(super) fn due(&mut self, limit: usize) -> Vec<Due> {
-        self.windower.due(limit)
+        let due = self.windower.due(limit);
+        self.unsaved.windows |= !due.is_empty();
+        due
     }
 
     pub(super) fn settled(&mut self, at_end: bool) -> Vec<Due> {
@@ -161,16 +179,21 @@ impl Model {
     pub(super) fn evaluate(&mut self, due: &Due) -> Result<Arc<WindowReport>, WindowError> {
         let window = self.windower.summarise(due)?;
         let report = self.report(&window)?;
-        let key = latest_key(&report);
+        self.remember(&report);
+        Ok(report)
+    }
+
+    /// Takes a report for the latest if it is.
+    pub(super) fn remember(&mut self, report: &Arc<WindowReport>) {
+        let key = latest_key(report);
         let newer = self.latest.get(&key).is_none_or(|known| known.window.end <= report.window.end);
         if newer {
             // Another version or segment that stopped goes with the windows it was in.
             self.latest.retain(|(name, ..), known| {
                 *name != report.window.name || known.window.end >= report.window.end
             });
-            self.latest.insert(key, Arc::clone(&report));
+            self.latest.insert(key, Arc::clone(report));
         }
-        Ok(report)
     }
 
     pub(super) fn evaluate_open(&mut self) -> Result<Vec<Arc<WindowReport>>, WindowError> {

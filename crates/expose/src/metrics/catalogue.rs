@@ -4,7 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use super::{process, service, statistic};
+use super::{durability, kafka, process, service, statistic};
 
 /// What Prometheus takes a metric for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +45,16 @@ pub struct MetricDoc {
 }
 
 /// Every metric that a scrape may show, window statistics first.
-pub static METRICS: LazyLock<Vec<MetricDoc>> =
-    LazyLock::new(|| [statistic::docs(), service::DOCS.to_vec(), process::DOCS.to_vec()].concat());
+pub static METRICS: LazyLock<Vec<MetricDoc>> = LazyLock::new(|| {
+    [
+        statistic::docs(),
+        service::DOCS.to_vec(),
+        durability::DOCS.to_vec(),
+        kafka::DOCS.to_vec(),
+        process::DOCS.to_vec(),
+    ]
+    .concat()
+});
 
 /// The catalogue as a Markdown table, as the README has it.
 #[must_use]

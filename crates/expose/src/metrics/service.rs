@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::catalogue::{MetricDoc, MetricKind};
 use super::writer::Writer;
+use super::{durability, kafka};
 use crate::snapshot::{ModelSnapshot, RowCount, ServiceSnapshot, Snapshot, VersionTraffic};
 
 use MetricKind::{Counter, Gauge, Histogram, Info};
@@ -161,6 +162,10 @@ pub(crate) fn write(writer: &mut Writer<'_, '_>, snapshot: &Snapshot) -> fmt::Re
     write_models(writer, snapshot)?;
     write_ingest(writer, &snapshot.service)?;
     let service = &snapshot.service;
+    durability::write(writer, &service.durability)?;
+    if let Some(figures) = &service.kafka {
+        kafka::write(writer, figures)?;
+    }
     writer.histograms("driftline_evaluation_duration_seconds", std::iter::once(([], &service.evaluation)))?;
     let last = service.last_evaluation.map(|time| time.as_seconds());
     writer.gauge("driftline_evaluation_last_timestamp_seconds", last)?;

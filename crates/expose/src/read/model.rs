@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driftline_evaluate::WindowReport;
 use driftline_events::{Feature, ModelId, Task};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::read::error::ReadError;
@@ -48,7 +48,7 @@ pub struct Page {
 }
 
 /// How a model came to be watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelOrigin {
     /// It is in the configuration file.

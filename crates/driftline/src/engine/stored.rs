@@ -1,0 +1,251 @@
+//! The engine on disk: what of each model goes into a checkpoint, and how it comes back.
+//!
+//! Every model has a number. In [`Table::Models`] stand its parts, in [`Table::Panes`] its pane summaries, each under
+//! the number; what is pending is written through by its own store.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use driftline_events::{Feature, ModelSchema};
+use driftline_expose::ModelOrigin;
+use driftline_store::{HistoryError, State, StateError, Table};
+use driftline_summary::{DecodeError, Reference};
+use driftline_window::{PaneKey, RestoreError};
+use serde::{Deserialize, Serialize};
+
+use super::model::Model;
+use crate::config::{ModelConfig, ModelOptions};
+
+/// The newest layout of a model's settings that is known here.
+const VERSION: u32 = 1;
+
+/// The parts of a model in [`Table::Models`].
+#[derive(Clone, Copy)]
+enum ModelPart {
+    Settings = 0,
+    Windows = 1,
+    Reference = 2,
+}
+
+fn part_key(number: u32, part: ModelPart) -> [u8; 5] {
+    let mut key = [part as u8; 5];
+    key[..4].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn pane_key(number: u32, key: PaneKey) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &key.to_bytes()].concat()
+}
+
+/// A stored model that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoredModelError {
+    /// The state folder cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The reports cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Written by a newer version.
+    #[error("its settings have version {found} and the newest known here is {VERSION}: upgrade Driftline")]
+    Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// Settings that are none.
+    #[error("its stored settings are damaged; restore the state folder from a backup")]
+    Settings(#[source] serde_json::Error),
+    /// Settings that do not hold.
+    #[error("its stored settings do not hold")]
+    Config(#[source] crate::config::ConfigError),
+    /// Windows that cannot be used.
+    #[error(transparent)]
+    Windows(#[from] RestoreError),
+    /// A reference that cannot be used.
+    #[error("its stored reference cannot be used; restore the state folder from a backup")]
+    Reference(#[source] DecodeError),
+}
+
+/// A model's settings on disk.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StoredSettings {
+    version: u32,
+    pub(crate) origin: ModelOrigin,
+    pub(crate) options: ModelOptions,
+    /// Those learned from events too, where they are.
+    features: Vec<Feature>,
+    inferred: bool,
+}
+
+impl StoredSettings {
+    fn of(model: &Model) -> Self {
+        Self {
+            version: VERSION,
+            origin: model.origin(),
+            options: model.config().options.clone(),
+            features: model.schema().features().to_vec(),
+            inferred: model.schema().inferred(),
+        }
+    }
+
+    pub(crate) fn features(&self) -> usize {
+        self.features.len()
+    }
+
+    /// The settings as they hold. Relative paths start from `folder`.
+    pub(crate) fn config(&self, folder: &Path) -> Result<ModelConfig, StoredModelError> {
+        let mut config = ModelConfig::try_new(&self.options, folder).map_err(StoredModelError::Config)?;
+        self.learned(&mut config);
+        Ok(config)
+    }
+
+    /// Gives settings that name no features those that were learned from events.
+    pub(crate) fn learned(&self, config: &mut ModelConfig) {
+        let schema = &config.schema;
+        if self.inferred {
+            config.schema = Arc::new(ModelSchema::new(
+                schema.model().clone(),
+                schema.task(),
+                schema.positive().cloned(),
+                self.features.clone(),
+                schema.segments().to_vec(),
+                true,
+            ));
+        }
+    }
+
+    /// What of other settings keeps the stored windows from going on; `None` if they may.
+    pub(crate) fn misfit(&self, other: &ModelOptions) -> Option<&'static str> {
+        let mine = &self.options;
+        [
+            ("task", mine.task == other.task),
+            ("positive", mine.positive == other.positive),
+            ("features", mine.features == other.features),
+            ("segments", mine.segments == other.segments),
+            ("max_segment_values", mine.max_segment_values == other.max_segment_values),
+            ("pane", mine.pane == other.pane),
+        ]
+        .into_iter()
+        .find_map(|(key, same)| (!same).then_some(key))
+    }
+}
+
+/// Every stored model's number and settings, by number.
+pub(crate) fn models(state: &State) -> Result<Vec<(u32, StoredSettings)>, StoredModelError> {
+    let mut found = Vec::new();
+    state.scan(Table::Models, &[], false, &mut |key, value| {
+        if let Some((number, &[part])) = key.split_first_chunk()
+            && part == ModelPart::Settings as u8
+        {
+            found.push((u32::from_be_bytes(*number), value.to_vec()));
+        }
+        ControlFlow::Continue(())
+    })?;
+    let read = |(number, bytes): (u32, Vec<u8>)| {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let versioned: Versioned = serde_json::from_slice(&bytes).map_err(StoredModelError::Settings)?;
+        if versioned.version > VERSION {
+            return Err(StoredModelError::Newer { found: versioned.version });
+        }
+        Ok((number, serde_json::from_slice(&bytes).map_err(StoredModelError::Settings)?))
+    };
+    found.into_iter().map(read).collect()
+}
+
+/// What of a model is not stored yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsaved {
+    pub(super) settings: bool,
+    pub(super) windows: bool,
+    pub(super) reference: bool,
+}
+
+impl Unsaved {
+    /// A model that was never stored.
+    pub(super) const ALL: Self = Self { settings: true, windows: true, reference: true };
+    /// A model that was just restored.
+    pub(super) const NOTHING: Self = Self { settings: false, windows: false, reference: false };
+}
+
+/// Puts what changed of a model into the next checkpoint.
+pub(super) fn save(model: &mut Model, number: u32, state: &State) {
+    model.windower.take_pane_changes(&mut |key, summary| match summary {
+        Some(bytes) => state.put(Table::Panes, &pane_key(number, key), bytes),
+        None => state.remove(Table::Panes, &pane_key(number, key)),
+    });
+    let unsaved = std::mem::replace(&mut model.unsaved, Unsaved::NOTHING);
+    if unsaved.settings {
+        let settings = serde_json::to_vec(&StoredSettings::of(model)).expect("settings have only text keys");
+        state.put(Table::Models, &part_key(number, ModelPart::Settings), settings);
+    }
+    if unsaved.windows {
+        state.put(Table::Models, &part_key(number, ModelPart::Windows), model.windower.encode_state());
+    }
+    if unsaved.reference {
+        let key = part_key(number, ModelPart::Reference);
+        match &model.reference {
+            Some(reference) => state.put(Table::Models, &key, reference.encode()),
+            None => state.remove(Table::Models, &key),
+        }
+    }
+}
+
+/// Gives a model that has seen no event what the last checkpoint has of it.
+pub(super) fn restore(model: &mut Model, number: u32, state: &State) -> Result<(), StoredModelError> {
+    if let Some(bytes) = state.get(Table::Models, &part_key(number, ModelPart::Windows))? {
+        model.windower.restore_state(&bytes)?;
+    }
+    let mut failed = None;
+    state.scan(Table::Panes, &number.to_be_bytes(), false, &mut |key, bytes| {
+        let restored = match key.get(4..).and_then(PaneKey::from_bytes) {
+            Some(key) => model.windower.restore_pane(key, bytes),
+            None => Err(RestoreError::Damaged { what: "a pane's key" }),
+        };
+        match restored {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if let Some(bytes) = state.get(Table::Models, &part_key(number, ModelPart::Reference))? {
+        let reference = Reference::decode(&bytes).map_err(StoredModelError::Reference)?;
+        model.reference = Some(Arc::new(reference));
+    }
+    model.unsaved = Unsaved::NOTHING;
+    Ok(())
+}
+
+/// Tables whose keys begin with a model's number.
+const NUMBERED: [Table; 4] = [Table::Models, Table::Panes, Table::Predictions, Table::Waiting];
+
+/// Removes up to `limit` entries of a model that was replaced; says whether none is left.
+pub(super) fn sweep(number: u32, limit: usize, state: &State) -> Result<bool, StateError> {
+    let mut keys = Vec::new();
+    for table in NUMBERED {
+        state.scan(table, &number.to_be_bytes(), false, &mut |key, _| {
+            keys.push((table, key.to_vec()));
+            if keys.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        if keys.len() >= limit {
+            break;
+        }
+    }
+    let over = keys.len() < limit;
+    keys.iter().for_each(|(table, key)| state.remove(*table, key));
+    Ok(over)
+}
+
+/// The key of a model's number after its name, for those that were replaced: [`Table::Meta`].
+pub(super) const REPLACED: &[u8] = b"replaced-models";
+/// The key of the number that the next model gets.
+pub(super) const NEXT_NUMBER: &[u8] = b"next-model";
