@@ -22,6 +22,8 @@ mod config;
 mod context;
 mod dead_letter;
 mod decode;
+mod flush;
+mod hand_on;
 mod message;
 mod properties;
 mod start;
@@ -166,8 +168,8 @@ impl KafkaSource {
         self.stop.cancel();
     }
 
-    /// Waits until it has stopped, at most half a minute after it was asked to. `false` if it panicked. It also ends by
-    /// itself when the pipeline has gone.
+    /// Waits until it has stopped: mostly at once, and at most some half a minute after it was asked to. `false` if it
+    /// panicked. It also ends by itself when the pipeline has gone.
     pub async fn ended(&mut self) -> bool {
         (&mut self.ended).await.is_ok()
     }

@@ -183,14 +183,6 @@ impl Worker<'_> {
                 tracing::debug!(%error, "Failed to pause partitions that go.");
             }
             let is_durable = self.make_durable();
-            if !is_durable {
-                self.job.stats.count(|counts| counts.unconfirmed_handovers += going.len() as u64);
-                tracing::error!(
-                    partitions = going.len(),
-                    "Partitions go to another process before a checkpoint has their last rows; those may be counted \
-                     twice. Is the disk of the state folder slow or full?"
-                );
-            }
             self.drop_partitions(&going);
             let is_going = |position: &Position| {
                 going
@@ -198,7 +190,17 @@ impl Worker<'_> {
                     .any(|(topic, partition)| (topic, *partition) == (&position.topic, position.partition))
             };
             let safe: Vec<Position> = self.safe_positions(is_durable).into_iter().filter(is_going).collect();
-            self.commit_and_wait(&safe);
+            let is_committed = self.commit_and_wait(&safe);
+            if !is_durable || !is_committed {
+                self.job.stats.count(|counts| counts.unconfirmed_handovers += going.len() as u64);
+                tracing::error!(
+                    partitions = going.len(),
+                    is_durable,
+                    is_committed,
+                    "Partitions go to another process before their last rows are in a checkpoint and committed; those \
+                     may be counted twice. Is the disk of the state folder slow or full?"
+                );
+            }
         }
         if let Err(error) = self.consumer.incremental_unassign(partitions) {
             tracing::warn!(%error, "Failed to let partitions go.");

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use driftline_events::{
-    Carrier, DecodeContext, Decoded, DecodedMessages, JsonMessage, Limits, ModelBatch, PayloadError,
-    RejectedRow, decode_labels, decode_predictions, labels_from_messages, predictions_from_messages,
+    Carrier, DecodeContext, Decoded, DecodedMessages, EventTime, JsonMessage, Limits, ModelBatch,
+    PayloadError, RejectedRow, decode_labels, decode_predictions, labels_from_messages,
+    predictions_from_messages,
 };
 
 use super::message::{Content, RawMessage, Unusable};
@@ -13,6 +14,9 @@ use crate::submission::EventKind;
 /// Rejected rows that are told apart in messages which are read together. Beyond it they are read one by one, so that
 /// each message still says what is wrong with it.
 const DETAILS_TOGETHER: usize = 10_000;
+
+/// Bytes of JSON, after decompression, that are read together: small messages may be large inside.
+const BYTES_TOGETHER: usize = 16 << 20;
 
 /// Rejected rows of one message that are told apart.
 const DETAILS_ALONE: usize = 100;
@@ -67,43 +71,38 @@ struct Piece<'m> {
 pub(crate) fn decode(event: EventKind, raws: &[RawMessage<'_>], context: &DecodeContext<'_>) -> Messages {
     let mut read = Messages::default();
     let mut pieces: Vec<Piece<'_>> = Vec::with_capacity(raws.len());
+    let mut bytes = 0;
     for (message, raw) in raws.iter().enumerate() {
         match raw.content(context.limits) {
             Ok(Content::Tombstone) => read.tombstones += 1,
             Ok(Content::Json(payloads)) => {
+                bytes += payloads.iter().map(|json| json.len()).sum::<usize>();
                 pieces.extend(payloads.into_iter().map(|json| Piece { message, json }));
             }
-            Ok(Content::Arrow(bytes)) => {
-                let limits = limits(context, DETAILS_ALONE);
-                let context = DecodeContext { limits: &limits, ..of_message(context, raw) };
-                let decoded = match event {
-                    EventKind::Prediction => decode_predictions(&bytes, Carrier::ArrowStream, &context),
-                    EventKind::Label => decode_labels(&bytes, Carrier::ArrowStream, &context),
-                };
-                read.add_one(message, decoded);
-            }
+            Ok(Content::Arrow(bytes)) => read.add_arrow(event, message, &bytes, raw, context),
             Err(unusable) => read.add_unusable(message, unusable),
         }
-    }
-    let together = limits(context, DETAILS_TOGETHER);
-    match decode_pieces(event, &pieces, raws, &DecodeContext { limits: &together, ..*context }) {
-        Ok(all) if all.decoded.rejected_total == all.decoded.rejected.len() as u64 => {
-            read.add_pieces(&pieces, all);
+        if bytes >= BYTES_TOGETHER {
+            read.add_all(event, &std::mem::take(&mut pieces), raws, context);
+            bytes = 0;
         }
-        _ => read.add_one_by_one(event, &pieces, raws, context),
     }
+    read.add_all(event, &pieces, raws, context);
     read.faulty.sort_by_key(|faulty| faulty.message);
     read
+}
+
+/// When a message was written. A time that is further ahead than an event may be says nothing: the clock that it is from
+/// is wrong, and events without a time of their own would take the watermark along.
+fn arrival_of(raw: &RawMessage<'_>, context: &DecodeContext<'_>) -> EventTime {
+    let latest = context.arrival.saturating_add(context.max_future);
+    raw.time.filter(|&time| time <= latest).unwrap_or(context.arrival)
 }
 
 fn limits(context: &DecodeContext<'_>, details: usize) -> Limits {
     let mut limits = context.limits.clone();
     limits.rejected_details = details;
     limits
-}
-
-fn of_message<'c>(context: &DecodeContext<'c>, raw: &RawMessage<'c>) -> DecodeContext<'c> {
-    context.of_message(raw.time.unwrap_or(context.arrival), raw.default_model)
 }
 
 fn decode_pieces(
@@ -115,8 +114,9 @@ fn decode_pieces(
     let messages: Vec<_> = pieces
         .iter()
         .map(|piece| {
-            let RawMessage { time, default_model, .. } = raws[piece.message];
-            JsonMessage { json: &piece.json, arrival: time.unwrap_or(context.arrival), default_model }
+            let raw = &raws[piece.message];
+            let arrival = arrival_of(raw, context);
+            JsonMessage { json: &piece.json, arrival, default_model: raw.default_model }
         })
         .collect();
     match event {
@@ -128,6 +128,43 @@ fn decode_pieces(
 impl Messages {
     fn add_unusable(&mut self, message: usize, unusable: Unusable) {
         self.faulty.push(Faulty { message, rows: Vec::new(), rows_total: 0, unusable: Some(unusable) });
+    }
+
+    fn add_arrow(
+        &mut self,
+        event: EventKind,
+        message: usize,
+        bytes: &[u8],
+        raw: &RawMessage<'_>,
+        context: &DecodeContext<'_>,
+    ) {
+        let limits = limits(context, DETAILS_ALONE);
+        let context = context.of_message(arrival_of(raw, context), raw.default_model);
+        let context = DecodeContext { limits: &limits, ..context };
+        self.add_one(
+            message,
+            match event {
+                EventKind::Prediction => decode_predictions(bytes, Carrier::ArrowStream, &context),
+                EventKind::Label => decode_labels(bytes, Carrier::ArrowStream, &context),
+            },
+        );
+    }
+
+    /// Adds JSON payloads: together, or one by one where that says too little of single messages or takes too much.
+    fn add_all(
+        &mut self,
+        event: EventKind,
+        pieces: &[Piece<'_>],
+        raws: &[RawMessage<'_>],
+        context: &DecodeContext<'_>,
+    ) {
+        let limits = limits(context, DETAILS_TOGETHER);
+        match decode_pieces(event, pieces, raws, &DecodeContext { limits: &limits, ..*context }) {
+            Ok(all) if all.decoded.rejected_total == all.decoded.rejected.len() as u64 => {
+                self.add_pieces(pieces, all);
+            }
+            _ => self.add_one_by_one(event, pieces, raws, context),
+        }
     }
 
     fn add_rows(&mut self, decoded: Decoded) -> (Vec<RejectedRow>, u64) {

@@ -68,7 +68,8 @@ pub struct KafkaCounts {
     pub rebalances: u64,
     /// Partitions that were taken away before they could be handed over.
     pub lost_partitions: u64,
-    /// Partitions that were handed over before a checkpoint had their rows: those may be counted twice.
+    /// Partitions that were handed over before their last rows were in a checkpoint and committed: those may be counted
+    /// twice.
     pub unconfirmed_handovers: u64,
     /// Messages that were deleted before they were read.
     pub gap_messages: u64,

@@ -275,13 +275,16 @@ fn two_sources_of_a_group_share_the_partitions_and_count_each_row_once() {
     until("both read", || count(&first) == 3 && count(&second) == 2);
     names.extend(broker.predict("b", 400, 4));
     until("rows of both", || first.seen().predictions.len() + second.seen().predictions.len() >= 800);
+    let counts = [first.snapshot().counts, second.snapshot().counts];
     // The first goes: the second has everything.
     let first = first.stop();
     names.extend(broker.predict("c", 400, 4));
     until("rows of one", || first.predictions.len() + second.seen().predictions.len() >= 1_200);
     let second = second.stop();
     assert!(first.predictions.len() > 400 && second.predictions.len() > 400);
-    assert_eq!(sorted([first.predictions, second.predictions].concat()), sorted(names));
+    let read = sorted([first.predictions, second.predictions].concat());
+    assert_eq!(read.len(), names.len(), "{counts:#?}");
+    assert_eq!(read, sorted(names));
 }
 
 fn faulty_messages_are_counted_shown_and_put_aside() {

@@ -2,9 +2,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::TimestampMillisecondType;
 use arrow::ipc::writer::StreamWriter;
-use driftline_events::{EventTime, ModelRegistry, ModelSchema};
+use driftline_events::{EventTime, ModelRegistry, ModelSchema, layout};
 
 use super::super::tests::Registry;
 use super::*;
@@ -149,4 +150,39 @@ fn events_without_a_model_are_of_their_topics() {
     assert!(
         Registry.schema("churn").is_some_and(|schema: Arc<ModelSchema>| schema.model().as_str() == "churn")
     );
+}
+
+/// The time of an event that carries none.
+#[test]
+fn the_time_of_a_message_counts_unless_its_clock_is_wrong() {
+    let nameless = br#"{"model":"churn"}"#;
+    let at = |seconds: i64| EventTime::from_millis(NOW.as_millis() + seconds * 1_000);
+    let of = |time| RawMessage { time, ..message(nameless) };
+    let stream = arrow_stream(&["a"]);
+    let arrow = RawMessage { time: Some(at(-50)), ..message(&stream) };
+    let ahead = format!(r#"{{"model":"churn","timestamp":{}}}"#, at(5_000).as_millis());
+    let ahead = RawMessage { time: Some(at(5_000)), ..message(ahead.as_bytes()) };
+    let read = read(&[of(Some(at(-3_600))), of(None), of(Some(at(600))), of(Some(at(601))), arrow, ahead]);
+    let times: Vec<i64> = read
+        .batches
+        .iter()
+        .flat_map(|batch| {
+            let column = batch.rows.column_by_name(layout::TIMESTAMP).unwrap();
+            let times = column.as_primitive::<TimestampMillisecondType>();
+            times.values().iter().map(|millis| (millis - NOW.as_millis()) / 1_000).collect::<Vec<_>>()
+        })
+        .collect();
+    // The stream's batch comes first: JSON is read at the end.
+    assert_eq!(times, [-50, -3_600, 0, 600, 0]);
+    assert_eq!(faults(&read), [(5, "too_far_in_future", 1)]);
+}
+
+/// What is small on the wire is not read together when it is large inside.
+#[test]
+fn much_in_few_bytes_is_read_in_parts() {
+    let padded = format!("{}{}", row("a"), " ".repeat(BYTES_TOGETHER / 4));
+    let zipped = zstd::encode_all(padded.as_bytes(), 1).unwrap();
+    let raws: Vec<_> = (0..9).map(|_| message(&zipped)).chain([message(b"{")]).collect();
+    let read = read(&raws);
+    assert_eq!((rows(&read), read.batches.len(), faults(&read)), (9, 3, vec![(9, "invalid_json", 1)]));
 }

@@ -1,0 +1,93 @@
+//! From messages to a submission: decode, count, put dead letters aside.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use driftline_events::{DecodeContext, EventTime, RejectedRow};
+use rdkafka::consumer::Consumer;
+use rdkafka::message::{BorrowedMessage, Message};
+
+use super::decode::{Faulty, decode};
+use super::message::{RawMessage, Unusable};
+use super::stats::PartitionState;
+use super::worker::{Worker, place};
+use crate::rejected::MessagePlace;
+use crate::submission::{EventKind, Origin, Reply, Submission};
+
+impl Worker<'_> {
+    /// Decodes the messages of a kind, writes dead letters, and queues the rows for the pipeline.
+    pub(super) fn flush(&mut self, event: EventKind) {
+        let (messages, positions) = self.batches[place(event)].take();
+        if messages.is_empty() {
+            return;
+        }
+        self.consumer.context().heard();
+        let now = self.job.intake.now();
+        let topics = &self.topics;
+        let default_model = |topic: &str| topics.get(topic).and_then(|topic| topic.default_model.as_deref());
+        let raws: Vec<_> =
+            messages.iter().map(|message| RawMessage::of(message, default_model(message.topic()))).collect();
+        let intake = &self.job.intake;
+        let context = DecodeContext {
+            registry: &*intake.registry,
+            limits: &intake.limits,
+            arrival: now,
+            max_future: intake.max_future,
+            default_model: None,
+        };
+        let read = decode(event, &raws, &context);
+        intake.stats.ignored(read.ignored_fields);
+        intake.stats.read(messages.iter().map(BorrowedMessage::payload_len).sum());
+        for faulty in &read.faulty {
+            self.tell(event, faulty, &messages[faulty.message], now);
+        }
+        self.note(&messages, read.faulty.len() as u64, read.tombstones);
+        if !read.faulty.is_empty()
+            && let Some(letters) = &mut self.job.dead_letters
+        {
+            letters.write(read.faulty.iter().map(|faulty| (faulty, &messages[faulty.message])));
+        }
+        let origin = Origin::Kafka { arrival: now, positions, durable: None };
+        let reply = Reply::unheard(event, &read.batches, Arc::clone(&self.job.intake.stats));
+        self.queue(Submission { event, batches: read.batches, origin, reply });
+    }
+
+    /// Counts and remembers what is wrong with a message.
+    fn tell(&self, event: EventKind, faulty: &Faulty, message: &BorrowedMessage<'_>, now: EventTime) {
+        let intake = &self.job.intake;
+        let place = MessagePlace {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+        };
+        match &faulty.unusable {
+            Some(Unusable { reason, detail }) => {
+                intake.stats.payload_rejected(event, reason);
+                let row = RejectedRow { row: 0, model: None, reason, detail: detail.clone() };
+                intake.log.add_message(&place, &[row], 1, event, now);
+            }
+            None => {
+                intake.count_rejected(event, &faulty.rows, faulty.rows_total);
+                intake.log.add_message(&place, &faulty.rows, faulty.rows_total, event, now);
+            }
+        }
+    }
+
+    /// Keeps the figures of messages that are handed on.
+    fn note(&self, messages: &[BorrowedMessage<'_>], rejected: u64, tombstones: u64) {
+        let mut state = self.job.stats.state();
+        state.counts.rejected += rejected;
+        state.counts.tombstones += tombstones;
+        state.counts.folded += (messages.len() as u64).saturating_sub(rejected + tombstones);
+        let mut last: HashMap<(&str, i32), &BorrowedMessage<'_>> = HashMap::new();
+        for message in messages {
+            last.insert((message.topic(), message.partition()), message);
+        }
+        for ((topic, partition), message) in last {
+            let of: &mut PartitionState = state.partitions.entry((topic.into(), partition)).or_default();
+            of.position = Some(message.offset() + 1);
+            of.last = message.timestamp().to_millis().map(EventTime::from_millis).or(of.last);
+            of.is_at_end = false;
+        }
+    }
+}
