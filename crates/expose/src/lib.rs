@@ -1,6 +1,6 @@
-//! The ways out: Prometheus metrics and the read API.
+//! The ways out: Prometheus metrics, the read API, and events to Kafka.
 //!
-//! Both show what `evaluate` has worked out and the service has counted, and calculate no statistics of their own.
+//! All show what `evaluate` has worked out and the service has counted, and calculate no statistics of their own.
 //! The binary gives a [`Snapshot`] for each scrape and implements [`ReadModel`] for the rest.
 //!
 //! Invariants:
@@ -13,12 +13,17 @@ mod config;
 mod fixture;
 mod histogram;
 mod metrics;
+mod publish;
 mod read;
 mod snapshot;
 
 pub use config::{ExposeOptions, ExposeSpec, ExposeSpecError};
 pub use histogram::Histogram;
 pub use metrics::{METRICS, MetricDoc, MetricKind, Metrics, SnapshotSource, metrics_table};
+pub use publish::{
+    Delivery, Message, OnDelivery, PublishError, PublishOptions, PublishSnapshot, PublishSpec,
+    PublishSpecError, Publisher, QueueFull, WINDOW_REPORT_TYPE, window_report_message,
+};
 pub use read::{
     BoxFuture, CompareQuery, Failure, ModelDetail, ModelOrigin, ModelOverview, Page, Period, ReadError,
     ReadModel, ReferencePeriod, SegmentFilter, WindowsQuery, read_openapi, read_router,
