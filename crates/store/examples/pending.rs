@@ -4,7 +4,8 @@
 //! cargo run --release -p driftline-store --example pending -- 10000000 /a/folder/that/is/not/there
 //! ```
 //!
-//! Fills so many predictions as ingestion does, merges them, and joins labels in batches of 1,000: for the ids that
+//! Fills so many predictions as ingestion does (with a third argument `quick`: without asking for each whether it is
+//! there), merges them, and joins labels in batches of 1,000: for the ids that
 //! came last, for any ids, and for ids that never came. The folder is left behind.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder);
     let state = State::open(folder, StateSpec::default())?;
     let mut pending = StoredPending::open(state.clone(), 1, usize::MAX)?;
-    fill(&state, &mut pending, count)?;
+    fill(&state, &mut pending, count, arguments.next().is_some())?;
 
     let since = Instant::now();
     state.compact(Table::Predictions)?;
@@ -68,12 +69,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn fill(state: &State, pending: &mut StoredPending, count: u64) -> Result<(), Box<dyn Error>> {
+fn fill(state: &State, pending: &mut StoredPending, count: u64, quick: bool) -> Result<(), Box<dyn Error>> {
     let since = Instant::now();
     let (mut committing, mut slowest) = (0.0, 0.0_f64);
     for start in (0..count).step_by(BATCH as usize) {
         let ids: Vec<_> = (start..count.min(start + BATCH)).map(id).collect();
-        pending.load(&ids)?;
+        pending.load(if quick { &[] } else { &ids })?;
         for (place, id) in ids.into_iter().enumerate() {
             if pending.prediction(id).is_none() && pending.waiting(id).is_none() {
                 pending.put_prediction(id, prediction(start + place as u64));
