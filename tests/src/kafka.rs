@@ -2,6 +2,8 @@
 
 mod broker;
 mod client;
+mod load;
 
 pub use broker::Broker;
 pub use client::{Client, Message, Record};
+pub use load::{Load, Sending, Topics};

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -14,12 +13,12 @@ use driftline_events::{EventTime, Label, Prediction};
 use driftline_simulate::{Scenario, SimulateOptions, SimulateSpec, Simulator};
 use driftline_store::ReferenceFolder;
 use driftline_tables::{RowRejection, Table};
-use driftline_tests::compare::differences;
+use driftline_tests::reports::{Reports, assert_same, by_key};
 use driftline_tests::service::TestService;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Two hours of traffic, some of it bad, with versions, segments, and labels by the hour.
 struct Traffic {
@@ -124,23 +123,6 @@ impl ReplaySink for Collected {
     fn progress(&mut self, _: &ReplayCounts) {}
 }
 
-type Reports = BTreeMap<String, Value>;
-
-/// Reports by what they are of, without how often they were revised.
-fn by_key(reports: Vec<WindowReport>) -> Reports {
-    reports
-        .into_iter()
-        .filter(|report| report.is_final && (report.rows > 0 || report.performance_by_label_time.rows > 0))
-        .map(|report| {
-            let key =
-                json!([report.window.name, report.window.end.to_string(), report.version, report.segment]);
-            let mut value = serde_json::to_value(report).unwrap();
-            value.as_object_mut().unwrap().remove("revision");
-            (key.to_string(), value)
-        })
-        .collect()
-}
-
 fn replayed(folder: &Path, traffic: &Traffic) -> Reports {
     std::fs::write(folder.join("predictions.ndjson"), flat(&traffic.predictions)).unwrap();
     std::fs::write(folder.join("labels.ndjson"), ndjson(&traffic.labels)).unwrap();
@@ -193,15 +175,6 @@ async fn posted(folder: &Path, posts: Vec<Post>, expected: usize) -> Reports {
     reports
 }
 
-fn assert_same(way: &str, replayed: &Reports, other: &Reports) {
-    let keys: Vec<_> = replayed.keys().collect();
-    assert_eq!(keys, other.keys().collect::<Vec<_>>(), "{way}: the same windows");
-    for (key, report) in replayed {
-        let found = differences(report, &other[key], 1e-12);
-        assert!(found.is_empty(), "{way}: {key}: {found:#?}");
-    }
-}
-
 /// Predictions and labels in requests of `rows`, merged by time.
 fn in_order(traffic: &Traffic, rows: usize) -> Vec<Post> {
     let mut posts: Vec<(i64, Post)> = Vec::new();
@@ -239,7 +212,7 @@ async fn every_way_in_gives_the_same_final_reports() {
     assert!(drifted > 5, "something to compare: {drifted} windows drifted");
 
     let ordered = posted(folder.path(), in_order(&traffic, 100), replayed.len()).await;
-    assert_same("in order", &replayed, &ordered);
+    assert_same("in order", &replayed, &ordered, 1e-12);
 
     // Within half a minute of event time, so within the allowed lateness.
     let seed = 20_260_101;
@@ -254,11 +227,11 @@ async fn every_way_in_gives_the_same_final_reports() {
     }
     shuffled.labels.shuffle(&mut rng);
     let shuffled = posted(folder.path(), in_order(&shuffled, 37), replayed.len()).await;
-    assert_same("shuffled", &replayed, &shuffled);
+    assert_same("shuffled", &replayed, &shuffled, 1e-12);
 
     let mut labels_first: Vec<Post> =
         traffic.labels.chunks(500).map(|chunk| Post::Labels(chunk.to_vec())).collect();
     labels_first.extend(traffic.predictions.chunks(500).map(|chunk| Post::Predictions(chunk.to_vec())));
     let labels_first = posted(folder.path(), labels_first, replayed.len()).await;
-    assert_same("labels first", &replayed, &labels_first);
+    assert_same("labels first", &replayed, &labels_first, 1e-12);
 }

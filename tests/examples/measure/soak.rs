@@ -1,0 +1,70 @@
+//! Ten minutes at 80 % of the capacity: memory has to stay flat.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use driftline_tests::process::ServiceProcess;
+
+use crate::load::{MODEL, send};
+
+/// Share of the capacity.
+const LOAD: f64 = 0.8;
+const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+/// What memory may grow by in an hour, fitted over the second half: less than a leak of 20 bytes an event would show at a
+/// thousand events a second.
+const MAX_SLOPE_MIB_PER_HOUR: f64 = 64.0;
+
+/// Runs it, and fails if memory grows.
+pub async fn soak(seconds: u64) {
+    // Caches that are full soon, so that what grows after that is no cache.
+    let mut service = ServiceProcess::new(&format!(
+        "[state]\nrecent_predictions = 100000\ncache_bytes = 33554432\n{MODEL}"
+    ));
+    service.start().await;
+    let next = Arc::new(AtomicU64::new(0));
+    send(&service, &next, Duration::from_secs(5), u64::MAX, None).await;
+    let capacity = send(&service, &next, Duration::from_secs(30), u64::MAX, None).await.rate();
+    let rate = capacity * LOAD;
+    println!("capacity {capacity:.0} events/s; {rate:.0} events/s for {seconds} s");
+    let sending = tokio::spawn({
+        let (api, next) = ((*service).clone(), Arc::clone(&next));
+        async move { send(&api, &next, Duration::from_secs(seconds), u64::MAX, Some(rate)).await }
+    });
+    let started = Instant::now();
+    let mut samples: Vec<(f64, f64)> = Vec::new();
+    while !sending.is_finished() {
+        let memory = service.memory("VmRSS") as f64 / f64::from(1 << 20);
+        let at = started.elapsed().as_secs_f64();
+        println!("{at:6.0} s  {memory:7.1} MiB");
+        samples.push((at, memory));
+        tokio::time::sleep(SAMPLE_EVERY).await;
+    }
+    let sent = sending.await.expect("sending does not panic");
+    let second_half: Vec<(f64, f64)> =
+        samples.into_iter().filter(|(at, _)| *at >= seconds as f64 / 2.0).collect();
+    let slope = slope(&second_half) * 3_600.0;
+    println!(
+        "{} events, {:.0} a second; a request took {:.1} ms (median), {:.1} ms (99 %); {} times 503; memory at most {} MiB, \
+         {slope:+.1} MiB an hour over the second half, of {MAX_SLOPE_MIB_PER_HOUR} that it may grow",
+        sent.events,
+        sent.rate(),
+        sent.quantile(0.5).as_secs_f64() * 1e3,
+        sent.quantile(0.99).as_secs_f64() * 1e3,
+        sent.busy,
+        service.memory("VmHWM") >> 20,
+    );
+    service.stop();
+    assert!(sent.rate() > 0.95 * rate, "the load was not kept up");
+    assert!(slope <= MAX_SLOPE_MIB_PER_HOUR, "memory grows");
+}
+
+/// Least squares: how much `y` grows with `x`.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let (sum_x, sum_y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
+    let (mean_x, mean_y) = (sum_x / count, sum_y / count);
+    let above: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let below: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    if below > 0.0 { above / below } else { 0.0 }
+}
