@@ -9,12 +9,12 @@ use bytes::Bytes;
 use driftline_tests::api::Api;
 
 /// Events of one request: what a model service sends that collects for a moment.
-pub const ROWS: u64 = 500;
+pub(crate) const ROWS: u64 = 500;
 /// Requests at the same time.
-pub const CONNECTIONS: u64 = 8;
+pub(crate) const CONNECTIONS: u64 = 8;
 
 /// The model that is sent to: five features, a segment and a day of windows.
-pub const MODEL: &str = r#"
+pub(crate) const MODEL: &str = r#"
 [[models]]
 name = "m"
 task = "binary"
@@ -27,7 +27,7 @@ features = [
 "#;
 
 /// An event with a number of its own, made now.
-pub fn event(text: &mut String, id: u64, now: i64) {
+pub(crate) fn event(text: &mut String, id: u64, now: i64) {
     let (mixed, plan) =
         (id.wrapping_mul(0x9E37_79B9_7F4A_7C15), ["gold", "silver", "lead"][(id % 3) as usize]);
     write!(
@@ -46,7 +46,7 @@ pub fn event(text: &mut String, id: u64, now: i64) {
 }
 
 /// What was sent and how long each request took.
-pub struct Sent {
+pub(crate) struct Sent {
     /// Events that were acknowledged.
     pub events: u64,
     /// How long it took in all.
@@ -59,12 +59,12 @@ pub struct Sent {
 
 impl Sent {
     /// Events a second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.events as f64 / self.elapsed.as_secs_f64()
     }
 
     /// The time that a share of the requests took at most.
-    pub fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
         let place = (self.requests.len() as f64 * share) as usize;
         self.requests.get(place.min(self.requests.len().saturating_sub(1))).copied().unwrap_or_default()
     }
@@ -72,7 +72,7 @@ impl Sent {
 
 /// Sends events until the time is over or `events` are sent; at most `rate` a second, if given. The ids go on from
 /// `next`.
-pub async fn send(api: &Api, next: &Arc<AtomicU64>, time: Duration, events: u64, rate: Option<f64>) -> Sent {
+pub(crate) async fn send(api: &Api, next: &Arc<AtomicU64>, time: Duration, events: u64, rate: Option<f64>) -> Sent {
     let started = Instant::now();
     let first = next.load(Ordering::Relaxed);
     let end = first.saturating_add(events);

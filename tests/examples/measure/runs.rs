@@ -36,7 +36,7 @@ async fn tell_durability(service: &ServiceProcess) {
 }
 
 /// Events a second over HTTP.
-pub async fn http(fsync: &str) {
+pub(crate) async fn http(fsync: &str) {
     let mut service = ServiceProcess::new(&format!("[journal]\nfsync = {fsync:?}\n{MODEL}"));
     service.start().await;
     let next = Arc::new(AtomicU64::new(0));
@@ -58,7 +58,7 @@ pub async fn http(fsync: &str) {
 }
 
 /// Events a second from Kafka: they are all there before the service starts.
-pub async fn kafka(events: u64) {
+pub(crate) async fn kafka(events: u64) {
     let broker = Broker::start().await;
     let client = broker.client();
     let topic = client.create_topic("predictions", 12).await;
@@ -96,7 +96,7 @@ pub async fn kafka(events: u64) {
 }
 
 /// How long a start takes after a crash: with everything still to be replayed, and with a checkpoint.
-pub async fn recovery(events: u64) {
+pub(crate) async fn recovery(events: u64) {
     // No checkpoint while events come: the start has to replay all of them.
     let config = |every: &str| format!("[state]\ncheckpoint_every = \"{every}\"\n{MODEL}");
     let mut service = ServiceProcess::new(&config("12h"));

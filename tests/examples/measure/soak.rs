@@ -16,7 +16,7 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 const MAX_SLOPE_MIB_PER_HOUR: f64 = 64.0;
 
 /// Runs it, and fails if memory grows.
-pub async fn soak(seconds: u64) {
+pub(crate) async fn soak(seconds: u64) {
     // Caches that are full soon, so that what grows after that is no cache.
     let mut service = ServiceProcess::new(&format!(
         "[state]\nrecent_predictions = 100000\ncache_bytes = 33554432\n{MODEL}"
