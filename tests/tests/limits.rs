@@ -137,6 +137,8 @@ async fn ten_thousand_segments_fit() {
             r#"
             [state]
             checkpoint_every = "1s"
+            # Four hours of them all.
+            reports_per_model = 40100
             [[models]]
             name = "m"
             task = "binary"
@@ -158,7 +160,7 @@ async fn ten_thousand_segments_fit() {
                 let body = chunk.iter().fold(String::new(), |mut body, shop| {
                     let event = json!({
                         "model": "m", "version": "1", "timestamp": format!("2026-01-01T0{round}:30:00Z"),
-                        "features": {"x": shop % 97, "plan": ["gold", "lead"][usize::from(shop % 3 == 0)]},
+                        "features": {"x": shop % 97, "plan": if shop % 3 == 0 { "lead" } else { "gold" }},
                         "prediction": {"label": "yes", "score": 0.75}, "tags": {"shop": format!("shop-{shop}")}
                     });
                     writeln!(body, "{event}").unwrap();
@@ -168,8 +170,9 @@ async fn ten_thousand_segments_fit() {
                 assert_eq!(answer["accepted"].as_u64(), Some(1_000), "{answer}");
             }
         }
+        let api = (*service).clone();
         let counted = |segment: &'static str| {
-            let service = &*service;
+            let service = api.clone();
             async move {
                 let path = format!("/v1/models/m/windows?window=1h&segment={segment}&limit=10");
                 let (status, text) = service.get(&path).await;
@@ -212,7 +215,7 @@ async fn a_thousand_models_fit() {
                         "model": format!("model-{model}"), "version": "1", "prediction_id": format!("{round}-{row}"),
                         "timestamp": now - (rounds as i64 - round as i64) * 60_000,
                         "features": {"a": row, "b": model % 7, "c": "x", "d": true, "e": 0.5},
-                        "prediction": {"label": ["no", "yes"][(row % 2) as usize], "score": 0.25}
+                        "prediction": {"label": if row % 2 == 0 { "no" } else { "yes" }, "score": 0.25}
                     });
                     writeln!(body, "{event}").unwrap();
                 }

@@ -7,6 +7,7 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
+use driftline_expose::PublishOptions;
 use driftline_source::{IngestOptions, KafkaOptions};
 use driftline_store::JournalOptions;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub struct Options {
     /// What it reads from Kafka; nothing without this table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka: Option<KafkaOptions>,
+    /// What it publishes to Kafka; nothing without this table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish: Option<PublishOptions>,
     /// Models that nobody configured.
     pub registration: RegistrationOptions,
     /// What it shows to Prometheus.

@@ -196,25 +196,27 @@ impl Engine {
         self.models.values()
     }
 
-    /// Evaluates the windows that closed or changed by `now`, keeps their reports, forgets what is too old, and says
-    /// how many windows there were. A model that fails is reported and leaves the others alone.
-    pub fn tick(&mut self, now: EventTime) -> (usize, Vec<EngineError>) {
-        let (mut evaluated, mut failures) = (0, Vec::new());
+    /// Evaluates the windows that closed or changed by `now`, keeps their reports and gives them, and forgets what is
+    /// too old. A model that fails is reported and leaves the others alone.
+    pub fn tick(&mut self, now: EventTime) -> (Vec<Arc<WindowReport>>, Vec<EngineError>) {
+        let (mut closed, mut failures) = (Vec::new(), Vec::new());
         for (id, model) in &mut self.models {
             model.advance(now);
             for due in model.due(REVISIONS_PER_TICK) {
                 match model.evaluate(&due) {
-                    Ok(report) => self.history.put(report),
+                    Ok(report) => {
+                        closed.push(Arc::clone(&report));
+                        self.history.put(report);
+                    }
                     Err(source) => failures.push(EngineError::Window { model: id.clone(), source }),
                 }
-                evaluated += 1;
             }
             if let Err(source) = model.roll_up() {
                 failures.push(EngineError::Window { model: id.clone(), source });
             }
             model.expire();
         }
-        (evaluated, failures)
+        (closed, failures)
     }
 
     /// Evaluates the windows that are still open, so that their figures so far can be seen; the rest is as in

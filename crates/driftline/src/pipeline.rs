@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod fold;
+mod outbox;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 pub(crate) use checkpoints::{Checkpoints, start};
+pub(crate) use outbox::Outbox;
+pub use outbox::OutboxError;
 
 use crate::config::ModelConfig;
 use crate::durability::{Health, Journaled, Requests};
@@ -29,6 +32,9 @@ const QUESTIONS: usize = 64;
 
 /// Closed windows are looked for this often, and counters published.
 const TICK: Duration = Duration::from_secs(1);
+
+/// At the end, the brokers have this long to take what is on its way.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Something asked of the pipeline. Who asked may have gone: an answer that nobody takes is dropped.
 pub(crate) enum Question {
@@ -144,6 +150,8 @@ pub(crate) struct PipelineParts {
     pub(crate) clock: Clock,
     pub(crate) evaluate_every: Duration,
     pub(crate) checkpoints: Checkpoints,
+    /// Reports on their way out, where they are published.
+    pub(crate) outbox: Option<Outbox>,
     pub(crate) requests: Requests,
     pub(crate) health: Arc<Health>,
 }
@@ -199,9 +207,10 @@ impl Pipeline {
                     None => { kafka = false; true }
                 },
                 Some(question) = self.questions.recv() => { self.answer(question); true }
-                () = self.parts.checkpoints.committed() => true,
+                () = self.parts.checkpoints.committed() => { self.publish(); true }
                 _ = tick.tick() => {
                     self.evaluate();
+                    self.publish();
                     true
                 }
             };
@@ -209,9 +218,34 @@ impl Pipeline {
                 // The disk cannot be read and nobody waits any longer: the journal and Kafka still have the rows.
                 return;
             }
-            self.parts.checkpoints.begin_if_due(&mut self.parts.engine);
+            self.checkpoint_if_due();
         }
         self.evaluate();
+        self.finish().await;
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let sealed = self.parts.checkpoints.begin_if_due(&mut self.parts.engine);
+        if let Some((number, outbox)) = sealed.zip(self.parts.outbox.as_mut()) {
+            outbox.sealed(number);
+        }
+    }
+
+    /// Lets reports go out, as far as they are on disk.
+    fn publish(&mut self) {
+        if let Some(outbox) = &mut self.parts.outbox {
+            outbox.pump(self.parts.checkpoints.number(), &self.parts.health);
+        }
+    }
+
+    /// Commits what is left, and lets it go out as far as the brokers take it at once.
+    async fn finish(&mut self) {
+        let sealed = self.parts.checkpoints.finish(&mut self.parts.engine).await;
+        let Some(outbox) = &mut self.parts.outbox else { return };
+        sealed.into_iter().for_each(|number| outbox.sealed(number));
+        outbox.pump(self.parts.checkpoints.number(), &self.parts.health);
+        outbox.finish(LAST_WORDS).await;
+        // What was delivered must not go out again.
         self.parts.checkpoints.finish(&mut self.parts.engine).await;
     }
 
@@ -221,7 +255,12 @@ impl Pipeline {
             return;
         }
         let started = Instant::now();
-        let (mut evaluated, mut failures) = self.parts.engine.tick((self.parts.clock)());
+        let now = (self.parts.clock)();
+        let (closed, mut failures) = self.parts.engine.tick(now);
+        if let Some(outbox) = &mut self.parts.outbox {
+            closed.iter().for_each(|report| outbox.put(report, now));
+        }
+        let mut evaluated = closed.len();
         failures.extend(self.parts.engine.sweep().err());
         if self.evaluated_open.is_none_or(|at| at.elapsed() >= self.parts.evaluate_every) {
             self.evaluated_open = Some(started);

@@ -99,7 +99,7 @@ pub fn check_takes_table(model: &ModelConfig) -> Result<(), ReferenceFileError> 
 /// Of kind `file`: the stored one, or one built from the table at `reference.path`, which is stored then. One that
 /// was built from that table is built again when the path differs or the table is newer; one that
 /// `driftline reference` built or that was put wins over the path. Whichever it is, it must fit the model's features,
-/// task, positive class and segments. Of kind `learned`: a stored one that was put or built by command, if it fits;
+/// task and positive class; a segment that it does not have is not compared. Of kind `learned`: a stored one that was put or built by command, if it fits;
 /// else `None`, and it is learned. `None` for other kinds.
 ///
 /// # Errors
@@ -127,9 +127,9 @@ fn of_file(
         tracing::info!(model = %id, path = %path.display(), "Building the reference.");
         return build_and_store(model, path, references, now);
     };
-    let misfit = misfit(model, &stored);
     let is_explicit = is_explicit(&stored);
-    let why = misfit.or_else(|| if is_explicit { None } else { outdated(&stored, path) });
+    let renewed = || outdated(&stored, path).or_else(|| new_segments(model, &stored, path));
+    let why = misfit(model, &stored).or_else(|| if is_explicit { None } else { renewed() });
     let Some(why) = why else { return Ok(loaded(model, stored)) };
     tracing::warn!(
         model = %id, path = %path.display(), source = stored.source, why,
@@ -230,8 +230,16 @@ fn misfit(model: &ModelConfig, reference: &Reference) -> Option<String> {
     if spec.positive() != schema.positive() {
         return Some("it has another positive class".to_owned());
     }
+    None
+}
+
+/// Why a reference that was built from a table at a path could have segments that it does not have.
+fn new_segments(model: &ModelConfig, reference: &Reference, path: &Path) -> Option<String> {
     let lacks = |tag: &&Arc<str>| !reference.segments.keys().any(|(known, _)| known == *tag);
-    schema.segments().iter().find(lacks).map(|tag| format!("it has no segments by {tag}"))
+    let tag = model.schema.segments().iter().find(lacks)?;
+    // A table without the tag would only make the same reference again.
+    let table = Table::open([path]).ok()?;
+    table.has_tag(tag).then(|| format!("it has no segments by {tag}"))
 }
 
 /// When a file was last changed; `None` if it is not there.

@@ -11,7 +11,7 @@ use driftline_expose::{
 };
 use driftline_http::{ExposureError, Shell, Tokens, check_exposure};
 use driftline_source::{
-    Clock, Ingest, IngestSpec, KafkaSource, KafkaSpec, KafkaStartError, KafkaStatus, Positions, ingest_router,
+    Clock, Ingest, IngestSpec, KafkaSource, KafkaStartError, KafkaStatus, Positions, ingest_router,
 };
 use driftline_store::{
     HistoryError, HistorySpec, Journal, JournalError, JournalSpec, OsFiles, ReferenceFolder, State,
@@ -26,7 +26,7 @@ use crate::admin::{self, Admin};
 use crate::config::{Config, StateOptions};
 use crate::durability::{Committed, Committer, Health, JournalTask, JournalTaskError, Requests};
 use crate::engine::{Engine, EngineError, EngineLimits};
-use crate::pipeline::{self, Checkpoints, Pipeline, PipelineHandle, PipelineParts};
+use crate::pipeline::{self, Checkpoints, Outbox, OutboxError, Pipeline, PipelineHandle, PipelineParts};
 use crate::read_model::PipelineModel;
 use crate::reference_files::{ReferenceFileError, load_or_build};
 use crate::registry::Registry;
@@ -81,6 +81,9 @@ pub enum ServiceError {
     /// Kafka cannot be read.
     #[error(transparent)]
     Kafka(#[from] KafkaStartError),
+    /// Nothing can be published.
+    #[error(transparent)]
+    Publish(#[from] OutboxError),
     /// The engine refused a configured or stored model.
     #[error("a model cannot be watched")]
     Model(#[from] EngineError),
@@ -157,7 +160,8 @@ impl Service {
         let max_series = options.metrics.max_series;
         let expose_spec =
             ExposeSpec::try_from(ExposeOptions { max_series }).map_err(|error| config_error(vec![error]))?;
-        let kafka_spec = options.kafka.clone().map(KafkaSpec::try_from).transpose().map_err(config_error)?;
+        let kafka_spec = options.kafka_spec().transpose().map_err(config_error)?;
+        let publish_spec = options.publish_spec().transpose().map_err(config_error)?;
         let journal_spec = JournalSpec::try_from(options.journal.clone()).map_err(config_error)?;
         let folder = config.resolve(&options.state.path);
         let references = ReferenceFolder::of(&folder);
@@ -192,6 +196,8 @@ impl Service {
         };
         let (kafka_sender, kafka) = mpsc::channel(KAFKA_SUBMISSIONS);
         let checkpoint_every = options.state.checkpoint_every.duration();
+        let source = format!("/driftline/{}", state.id());
+        let outbox = publish_spec.map(|spec| Outbox::open(state.clone(), &spec, source)).transpose()?;
         let (pipeline, handle, published) = Pipeline::new(PipelineParts {
             engine,
             registry: Arc::clone(&registry),
@@ -200,6 +206,7 @@ impl Service {
             clock: Arc::clone(&clock),
             evaluate_every: options.metrics.evaluate_every.duration(),
             checkpoints: Checkpoints::new(state.clone(), committing, checkpoint_every, &start, given_up),
+            outbox,
             requests: Requests::new(state.clone()),
             health: Arc::clone(&health),
         });

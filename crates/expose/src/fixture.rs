@@ -7,8 +7,8 @@ use driftline_events::EventTime;
 use serde_json::{Value, json};
 
 use crate::snapshot::{
-    ModelSnapshot, PayloadCount, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot,
-    VersionTraffic,
+    DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount, PublishFigures,
+    RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
 };
 
 fn quality(ratio: f64, finding: bool) -> Value {
@@ -114,6 +114,35 @@ pub(crate) fn snapshot(reports: Vec<Arc<WindowReport>>) -> Snapshot {
         ..ServiceSnapshot::default()
     };
     service.evaluation.observe(0.2);
+    service.durability = DurabilityFigures {
+        storage_ok: true,
+        checkpoint_time: Some(1_767_229_255.0),
+        publish: Some(PublishFigures { connected: Some(true), delivered: 3, ..PublishFigures::default() }),
+        ..DurabilityFigures::default()
+    };
+    let partition = PartitionFigures {
+        topic: "predictions".into(),
+        partition: "0".into(),
+        position: Some(7),
+        lag: Some(2),
+        behind_seconds: Some(0.5),
+    };
+    service.kafka = Some(KafkaFigures {
+        connected: true,
+        partitions: vec![partition],
+        messages: vec![("accepted", 7)],
+        counts: vec![
+            ("driftline_kafka_dead_letter_failures_total", 0),
+            ("driftline_kafka_rebalances_total", 1),
+            ("driftline_kafka_lost_partitions_total", 0),
+            ("driftline_kafka_unconfirmed_handovers_total", 0),
+            ("driftline_kafka_gap_messages_total", 0),
+            ("driftline_kafka_resets_total", 0),
+            ("driftline_kafka_commits_total", 4),
+            ("driftline_kafka_commit_failures_total", 0),
+        ],
+        ..KafkaFigures::default()
+    });
     Snapshot {
         time: time(3_660),
         reports,

@@ -29,6 +29,6 @@ pub use read::{
     ReadModel, ReferencePeriod, SegmentFilter, WindowsQuery, read_openapi, read_router,
 };
 pub use snapshot::{
-    DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount, RejectedCount,
-    RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
+    DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount, PublishFigures,
+    RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
 };

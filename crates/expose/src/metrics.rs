@@ -5,6 +5,7 @@ mod catalogue;
 mod durability;
 mod kafka;
 mod process;
+mod publish;
 mod service;
 mod statistic;
 mod writer;

@@ -121,7 +121,7 @@ impl Publisher {
     }
 
     /// Stops: what was handed over is sent within `patience`, the rest is left to the caller's next start.
-    pub async fn stop(mut self, patience: Duration) {
+    pub async fn finish(&mut self, patience: Duration) {
         self.shared.set_patience(patience);
         self.stop.cancel();
         // Ended without a word is ended too: it panicked, and the log has the place.

@@ -102,6 +102,23 @@ pub struct ServiceSnapshot {
     pub kafka: Option<KafkaFigures>,
 }
 
+/// How events are published.
+#[derive(Clone, Debug, Default)]
+pub struct PublishFigures {
+    /// Whether the brokers answered when something was last sent; `None` before that.
+    pub connected: Option<bool>,
+    /// Messages that wait, in the state.
+    pub waiting: u64,
+    /// Messages that were delivered since the start.
+    pub delivered: u64,
+    /// Attempts that failed, and were or will be made again.
+    pub failures: u64,
+    /// Messages that the brokers will never take.
+    pub refused: u64,
+    /// Messages that were left out since too many waited.
+    pub dropped: u64,
+}
+
 /// How Kafka is read.
 #[derive(Clone, Debug, Default)]
 pub struct KafkaFigures {
@@ -159,6 +176,8 @@ pub struct DurabilityFigures {
     pub checkpoint_bytes: u64,
     /// When the last checkpoint became durable, in seconds since the epoch.
     pub checkpoint_time: Option<f64>,
+    /// How events are published, where they are.
+    pub publish: Option<PublishFigures>,
 }
 
 /// Rows of one kind and model.

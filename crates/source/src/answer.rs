@@ -1,16 +1,19 @@
 //! What a sender is told.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use driftline_events::RejectedRow;
 use driftline_http::Problem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::submission::Taken;
 
 /// What became of a payload's rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "accepted": 499, "duplicates": 0, "too_late": 0, "ignored_fields": 0, "rejected_total": 1,
     "rejected": [{"row": 3, "model": "census", "reason": "bad_timestamp", "detail": "\"yesterday\" is no time"}]
@@ -31,37 +34,48 @@ pub struct IngestAnswer {
 }
 
 /// A rejected row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectedRowAnswer {
     /// Its position in the payload, from 0: blank lines are no rows.
     pub row: u64,
     /// Its model, where that could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Why: stable and few.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// What was found.
     pub detail: String,
 }
 
 impl IngestAnswer {
-    pub(crate) fn new(
-        taken: Taken,
-        rejected: Vec<RejectedRow>,
-        rejected_total: u64,
-        ignored_fields: u64,
-    ) -> Self {
-        let Taken { accepted, duplicates, too_late } = taken;
+    /// The answer without what became of the rows that were not rejected.
+    pub(crate) fn new(rejected: Vec<RejectedRow>, rejected_total: u64, ignored_fields: u64) -> Self {
         let rejected = rejected
             .into_iter()
             .map(|RejectedRow { row, model, reason, detail }| RejectedRowAnswer {
                 row,
                 model,
-                reason,
+                reason: reason.into(),
                 detail,
             })
             .collect();
-        Self { accepted, duplicates, too_late, ignored_fields, rejected_total, rejected }
+        Self { ignored_fields, rejected_total, rejected, ..Self::default() }
+    }
+
+    /// The same with what became of the other rows.
+    pub(crate) fn taken(self, taken: Taken) -> Self {
+        let Taken { accepted, duplicates, too_late } = taken;
+        Self { accepted, duplicates, too_late, ..self }
+    }
+
+    /// Its bytes, to be kept for a request that is sent again.
+    pub(crate) fn encode(&self) -> Arc<[u8]> {
+        serde_json::to_vec(self).expect("an answer has only text and numbers").into()
+    }
+
+    /// `None` if the bytes are no answer.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
     }
 
     /// 200; 422 if there were rows and none was taken or known already. An empty payload is no fault.
@@ -107,7 +121,8 @@ mod tests {
     #[test]
     fn only_a_payload_of_which_nothing_was_taken_is_422() {
         let status = |accepted, duplicates, too_late, rejected| {
-            IngestAnswer::new(Taken { accepted, duplicates, too_late }, Vec::new(), rejected, 0)
+            IngestAnswer::new(Vec::new(), rejected, 0)
+                .taken(Taken { accepted, duplicates, too_late })
                 .status()
                 .as_u16()
         };

@@ -201,11 +201,13 @@ impl Ingest {
         let arrival = self.intake.now();
         let (decoded, payload_hash, memory) =
             self.decode(payload, carrier, encoding, arrival, &entrance, memory).await?;
-        let idempotency = key
-            .zip(payload_hash)
-            .map(|(key, payload)| Idempotency { key: key.of_route(entrance.route), payload });
         let Decoded { batches, rejected, rejected_total, ignored_fields, .. } = decoded;
-        let answered = rejected.clone();
+        let answer = IngestAnswer::new(rejected.clone(), rejected_total, ignored_fields);
+        let idempotency = key.zip(payload_hash).map(|(key, payload)| Idempotency {
+            key: key.of_route(entrance.route),
+            payload,
+            answer: answer.encode(),
+        });
         let unplaced = Unplaced::of(&entrance, arrival, rejected, rejected_total, ignored_fields);
         let receipt = if batches.is_empty() {
             self.count(&unplaced);
@@ -218,7 +220,8 @@ impl Ingest {
         if let Some(problem) = refusal(&receipt) {
             return Err(problem);
         }
-        Ok(IngestAnswer::new(receipt.total(), answered, rejected_total, ignored_fields))
+        let first = receipt.answered.as_deref().and_then(IngestAnswer::decode);
+        Ok(first.unwrap_or(answer).taken(receipt.total()))
     }
 
     async fn decode(

@@ -88,12 +88,14 @@ impl Origin {
 }
 
 /// The request that a sender means by its `Idempotency-Key`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Idempotency {
     /// Stands for the key and the route.
     pub key: u128,
     /// Stands for the payload, as it is after decompression, and the model that the request names for it.
     pub payload: u64,
+    /// What the answer says besides the receipt, kept with it: whether a row is rejected depends on when it arrives.
+    pub answer: Arc<[u8]>,
 }
 
 /// What became of a submission's rows.
@@ -105,25 +107,33 @@ pub struct Receipt {
     pub conflict: bool,
     /// Refused: the rows cannot be made safe.
     pub storage: Option<StorageFault>,
+    /// The request was taken before: [`Idempotency::answer`] of that time.
+    pub answered: Option<Arc<[u8]>>,
 }
 
 impl Receipt {
     /// The receipt of rows that were taken.
     #[must_use]
     pub const fn of(taken: Vec<Taken>) -> Self {
-        Self { taken, conflict: false, storage: None }
+        Self { taken, conflict: false, storage: None, answered: None }
+    }
+
+    /// The receipt of a request that was taken before, and what its answer said besides.
+    #[must_use]
+    pub const fn again(taken: Vec<Taken>, answer: Arc<[u8]>) -> Self {
+        Self { taken, conflict: false, storage: None, answered: Some(answer) }
     }
 
     /// The receipt that refuses a key which was used for something else.
     #[must_use]
     pub const fn conflicting() -> Self {
-        Self { taken: Vec::new(), conflict: true, storage: None }
+        Self { taken: Vec::new(), conflict: true, storage: None, answered: None }
     }
 
     /// The receipt that refuses rows which cannot be made safe.
     #[must_use]
     pub const fn refused(fault: StorageFault) -> Self {
-        Self { taken: Vec::new(), conflict: false, storage: Some(fault) }
+        Self { taken: Vec::new(), conflict: false, storage: Some(fault), answered: None }
     }
 
     /// Whether no row of the submission was looked at.
@@ -213,7 +223,13 @@ impl Reply {
 
     /// Tells what became of the rows. Call it when they are safe, whatever that means to the pipeline.
     pub fn send(mut self, receipt: Receipt) {
-        if !receipt.is_refused() {
+        if receipt.answered.is_some() {
+            // What was rejected was counted the first time.
+            for (model, rows) in &self.rows {
+                self.stats.received(self.event, model, *rows);
+                self.stats.took(self.event, model, Taken { duplicates: *rows, ..Taken::default() });
+            }
+        } else if !receipt.is_refused() {
             for ((model, rows), taken) in self.rows.iter().zip(&receipt.taken) {
                 self.stats.received(self.event, model, *rows);
                 self.stats.took(self.event, model, *taken);

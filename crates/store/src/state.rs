@@ -26,6 +26,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use driftline_events::EventTime;
 
@@ -126,12 +128,28 @@ impl Buffers {
     }
 }
 
+/// How long [`State::open`] waits for a folder that is in use.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl State {
-    /// Opens the state in a folder; makes both if there is neither.
+    /// Opens the state in a folder; makes both if there is neither. Waits for a moment if the folder is in use: what
+    /// was just killed, or is just being started by whoever held it, lets go of it within milliseconds.
     ///
     /// # Errors
     /// [`StateError`]. A folder that held a state is never taken for an empty one.
     pub fn open(folder: &Path, spec: StateSpec) -> Result<Self, StateError> {
+        let since = Instant::now();
+        loop {
+            match Self::open_now(folder, spec.clone()) {
+                Err(StateError::InUse { .. }) if since.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_now(folder: &Path, spec: StateSpec) -> Result<Self, StateError> {
         let lock = layout::lock(folder)?;
         let version = match Version::load(folder)? {
             Some(version) if !was_being_made(folder) => version,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use driftline_events::{EventTime, ModelSchema, PayloadError};
+use driftline_events::{EventTime, ModelSchema, PayloadError, layout};
 
 use crate::batches::{Batches, Job};
 use crate::cells::times;
@@ -136,6 +136,14 @@ impl Table {
             .iter()
             .filter(|file| !file.is_blank())
             .all(|file| file.stored(&columns.label.column).is_some())
+    }
+
+    /// Whether every file has the column of a segment tag.
+    #[must_use]
+    pub fn has_tag(&self, tag: &str) -> bool {
+        let own = layout::tag(tag);
+        let mut files = self.files.iter().filter(|file| !file.is_blank());
+        files.all(|file| file.stored(tag).or_else(|| file.stored(&own)).is_some())
     }
 
     /// What in the columns' types does not suit what they are for, in words.

@@ -72,7 +72,13 @@ impl Sent {
 
 /// Sends events until the time is over or `events` are sent; at most `rate` a second, if given. The ids go on from
 /// `next`.
-pub(crate) async fn send(api: &Api, next: &Arc<AtomicU64>, time: Duration, events: u64, rate: Option<f64>) -> Sent {
+pub(crate) async fn send(
+    api: &Api,
+    next: &Arc<AtomicU64>,
+    time: Duration,
+    events: u64,
+    rate: Option<f64>,
+) -> Sent {
     let started = Instant::now();
     let first = next.load(Ordering::Relaxed);
     let end = first.saturating_add(events);

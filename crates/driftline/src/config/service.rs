@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use driftline_events::Span;
+use driftline_expose::{PublishSpec, PublishSpecError};
 use driftline_http::{TokenOptions, Tokens};
-use driftline_source::{IngestSpec, KafkaSpec};
+use driftline_source::{IngestSpec, KafkaSpec, KafkaSpecError};
 use driftline_store::JournalSpec;
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +133,22 @@ pub enum LogFormat {
     Json,
 }
 
+impl Options {
+    /// What is read from Kafka. A `[kafka]` table without topics only says where to publish.
+    pub(crate) fn kafka_spec(&self) -> Option<Result<KafkaSpec, Vec<KafkaSpecError>>> {
+        let kafka = self.kafka.as_ref()?;
+        let reads = !kafka.predictions.is_empty() || !kafka.labels.is_empty();
+        (reads || self.publish.is_none()).then(|| KafkaSpec::try_from(kafka.clone()))
+    }
+
+    /// Where events are published.
+    pub(crate) fn publish_spec(&self) -> Option<Result<PublishSpec, Vec<PublishSpecError>>> {
+        let kafka = self.kafka.clone().unwrap_or_default();
+        let properties = kafka.properties.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.publish.clone().map(|publish| PublishSpec::try_new(publish, &kafka.brokers, properties))
+    }
+}
+
 /// Adds the faults of the service's settings.
 pub(super) fn check(options: &Options, faults: &mut Faults) {
     if let Err(errors) = Tokens::try_new(options.server.tokens.clone()) {
@@ -159,9 +176,14 @@ pub(super) fn check(options: &Options, faults: &mut Faults) {
             faults.add_error("journal", &error);
         }
     }
-    if let Some(Err(errors)) = options.kafka.clone().map(KafkaSpec::try_from) {
+    if let Some(Err(errors)) = options.kafka_spec() {
         for error in errors {
             faults.add_error("kafka", &error);
+        }
+    }
+    if let Some(Err(errors)) = options.publish_spec() {
+        for error in errors {
+            faults.add_error("publish", &error);
         }
     }
     for (place, span) in [

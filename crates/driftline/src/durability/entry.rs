@@ -50,7 +50,7 @@ pub enum EntryError {
 struct StoredEntry<'a> {
     label: bool,
     arrival: i64,
-    idempotency: Option<(u128, u64)>,
+    idempotency: Option<(u128, u64, Vec<u8>)>,
     #[serde(borrow)]
     batches: Vec<StoredBatch<'a>>,
 }
@@ -69,7 +69,7 @@ struct StoredBatch<'a> {
 /// The bytes of a submission that came over HTTP.
 pub(crate) fn encode(submission: &Submission) -> Vec<u8> {
     let idempotency = match &submission.origin {
-        Origin::Http { idempotency, .. } => *idempotency,
+        Origin::Http { idempotency, .. } => idempotency.as_ref(),
         Origin::Kafka { .. } => None,
     };
     encode_parts(submission.event, submission.origin.arrival(), idempotency, &submission.batches)
@@ -78,13 +78,13 @@ pub(crate) fn encode(submission: &Submission) -> Vec<u8> {
 fn encode_parts(
     event: EventKind,
     arrival: EventTime,
-    idempotency: Option<Idempotency>,
+    idempotency: Option<&Idempotency>,
     batches: &[ModelBatch],
 ) -> Vec<u8> {
     let stored = StoredEntry {
         label: event == EventKind::Label,
         arrival: arrival.as_millis(),
-        idempotency: idempotency.map(|Idempotency { key, payload }| (key, payload)),
+        idempotency: idempotency.map(|known| (known.key, known.payload, known.answer.to_vec())),
         batches: batches.iter().map(stored_batch).collect(),
     };
     let plain = postcard::to_stdvec(&stored).expect("a vector takes all");
@@ -159,7 +159,11 @@ impl Entry {
         Ok(Some(Self {
             event: if stored.label { EventKind::Label } else { EventKind::Prediction },
             arrival: EventTime::from_millis(stored.arrival),
-            idempotency: stored.idempotency.map(|(key, payload)| Idempotency { key, payload }),
+            idempotency: stored.idempotency.map(|(key, payload, answer)| Idempotency {
+                key,
+                payload,
+                answer: answer.into(),
+            }),
             batches: batches.collect::<Result<_, _>>()?,
         }))
     }
@@ -187,9 +191,12 @@ mod tests {
         vec![ModelBatch { schema: Arc::new(schema), rows }]
     }
 
+    fn idempotency() -> Idempotency {
+        Idempotency { key: 7 << 100, payload: 9, answer: (*b"{}").into() }
+    }
+
     fn bytes_of(rows: usize) -> Vec<u8> {
-        let idempotency = Some(Idempotency { key: 7 << 100, payload: 9 });
-        encode_parts(EventKind::Label, EventTime::from_millis(-5), idempotency, &batches(rows))
+        encode_parts(EventKind::Label, EventTime::from_millis(-5), Some(&idempotency()), &batches(rows))
     }
 
     #[test]
@@ -197,7 +204,7 @@ mod tests {
         for rows in [1, 10_000] {
             let entry = Entry::decode(&bytes_of(rows)).unwrap().unwrap();
             assert_eq!((entry.event, entry.arrival.as_millis()), (EventKind::Label, -5));
-            assert_eq!(entry.idempotency, Some(Idempotency { key: 7 << 100, payload: 9 }));
+            assert_eq!(entry.idempotency, Some(idempotency()));
             let (found, sent) = (&entry.batches[0], &batches(rows)[0]);
             assert_eq!(found.rows, sent.rows);
             assert_eq!(format!("{:?}", found.schema), format!("{:?}", sent.schema));

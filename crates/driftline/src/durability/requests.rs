@@ -31,6 +31,8 @@ struct StoredRequest {
     payload: u64,
     /// Accepted, duplicates, too late, for each batch.
     taken: Vec<(u64, u64, u64)>,
+    /// What else the sender was answered.
+    answer: Vec<u8>,
 }
 
 fn entry_key(idempotency: &Idempotency) -> [u8; 20] {
@@ -65,7 +67,7 @@ impl Requests {
         let taken = stored.taken.into_iter();
         let taken =
             taken.map(|(accepted, duplicates, too_late)| Taken { accepted, duplicates, too_late }).collect();
-        Ok(Some(Receipt::of(taken)))
+        Ok(Some(Receipt::again(taken, stored.answer.into())))
     }
 
     /// Remembers a request that was taken.
@@ -74,6 +76,7 @@ impl Requests {
             arrival: arrival.as_millis(),
             payload: idempotency.payload,
             taken: taken.iter().map(|taken| (taken.accepted, taken.duplicates, taken.too_late)).collect(),
+            answer: idempotency.answer.to_vec(),
         };
         let bytes = postcard::to_stdvec(&stored).expect("a vector takes all");
         self.state.put(Table::Requests, &entry_key(idempotency), bytes);

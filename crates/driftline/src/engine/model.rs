@@ -100,7 +100,10 @@ impl Model {
     }
 
     pub(super) fn set_reference(&mut self, reference: Arc<Reference>) -> Result<(), WindowError> {
-        self.windower.set_grids(Arc::clone(&reference.spec))?;
+        // What was counted on the same grids goes on.
+        if self.reference.as_ref().is_none_or(|known| known.spec.parts() != reference.spec.parts()) {
+            self.windower.set_grids(Arc::clone(&reference.spec))?;
+        }
         self.windower.know_segments(reference.segments.keys());
         self.reference = Some(reference);
         (self.unsaved.windows, self.unsaved.reference) = (true, true);

@@ -123,20 +123,23 @@ impl Checkpoints {
         }
     }
 
-    /// Takes a checkpoint if it is time, somebody waits, or much has changed.
-    pub(super) fn begin_if_due(&mut self, engine: &mut Engine) {
+    /// The last checkpoint's number.
+    pub(super) fn number(&self) -> u64 {
+        self.committer.committed.borrow().number
+    }
+
+    /// Takes a checkpoint if it is time, somebody waits, or much has changed; gives its number.
+    pub(super) fn begin_if_due(&mut self, engine: &mut Engine) -> Option<u64> {
         if self.pending.is_some_and(|number| self.committer.committed.borrow().number >= number) {
             self.pending = None;
         }
         let is_due = self.begun.elapsed() >= self.every
             || !self.waiting.is_empty()
             || self.state.buffered().bytes >= LARGE_BYTES;
-        if is_due && self.pending.is_none() {
-            self.begin(engine);
-        }
+        if is_due && self.pending.is_none() { self.begin(engine) } else { None }
     }
 
-    fn begin(&mut self, engine: &mut Engine) {
+    fn begin(&mut self, engine: &mut Engine) -> Option<u64> {
         self.begun = Instant::now();
         engine.save();
         if self.sealed.0 != self.journal {
@@ -151,16 +154,17 @@ impl Checkpoints {
         let Some(sealed) = self.state.seal() else {
             // Nothing has changed since the last: whoever waits has what it waits for.
             waiting.into_iter().for_each(|waiting| waiting.send(()).unwrap_or_default());
-            return;
+            return None;
         };
         self.pending = Some(sealed.number());
         let (journal, positions) = (self.journal, Arc::clone(&self.positions));
         // There is room, for there is one checkpoint at a time.
         drop(self.committer.checkpoints.try_send(Checkpoint { sealed, journal, positions, waiting }));
+        self.pending
     }
 
-    /// Commits what is left.
-    pub(super) async fn finish(&mut self, engine: &mut Engine) {
+    /// Commits what is left; gives the number of the checkpoint that has it.
+    pub(super) async fn finish(&mut self, engine: &mut Engine) -> Option<u64> {
         let mut give_up = self.give_up.clone();
         let given_up = async move {
             if give_up.wait_for(|given_up| *given_up).await.is_err() {
@@ -171,14 +175,18 @@ impl Checkpoints {
             if self.pending.is_some() {
                 self.committed().await;
             }
-            self.begin(engine);
+            let number = self.begin(engine);
             if self.pending.is_some() {
                 self.committed().await;
             }
+            number
         };
         tokio::select! {
-            () = last => {}
-            () = given_up => tracing::warn!("The last checkpoint could not be committed; the journal has its rows."),
+            number = last => number,
+            () = given_up => {
+                tracing::warn!("The last checkpoint could not be committed; the journal has its rows.");
+                None
+            }
         }
     }
 }

@@ -20,12 +20,15 @@ impl Pipeline {
                 for batch in &entry.batches {
                     self.make_known(batch);
                 }
-                let folded = self.fold_once(entry.event, &entry.batches, entry.arrival, entry.idempotency);
+                let folded =
+                    self.fold_once(entry.event, &entry.batches, entry.arrival, entry.idempotency.as_ref());
                 self.parts.checkpoints.folded_journal(seq);
                 folded.is_some()
             }
             Journaled::Recovered => {
                 self.recovered = true;
+                // Who hears that the service is ready finds its figures there.
+                self.evaluate();
                 self.parts.health.note(|health| health.recovery.finished = true);
                 true
             }
@@ -46,7 +49,7 @@ impl Pipeline {
         let Submission { event, batches, origin, reply } = submission;
         let arrival = origin.arrival();
         let idempotency = match &origin {
-            Origin::Http { idempotency, .. } => *idempotency,
+            Origin::Http { idempotency, .. } => idempotency.as_ref(),
             Origin::Kafka { .. } => None,
         };
         let Some(receipt) = self.fold_once(event, &batches, arrival, idempotency) else { return false };
@@ -66,9 +69,9 @@ impl Pipeline {
         event: EventKind,
         batches: &[ModelBatch],
         arrival: EventTime,
-        idempotency: Option<Idempotency>,
+        idempotency: Option<&Idempotency>,
     ) -> Option<Receipt> {
-        if let Some(idempotency) = &idempotency {
+        if let Some(idempotency) = idempotency {
             let known = loop {
                 match self.parts.requests.known(idempotency, arrival) {
                     Ok(known) => break known,
@@ -81,7 +84,7 @@ impl Pipeline {
         }
         let taken: Vec<Taken> =
             batches.iter().map(|batch| self.fold(event, batch, arrival)).collect::<Option<_>>()?;
-        if let Some(idempotency) = &idempotency {
+        if let Some(idempotency) = idempotency {
             self.parts.requests.remember(idempotency, arrival, &taken);
         }
         Some(Receipt::of(taken))

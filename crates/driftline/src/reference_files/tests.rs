@@ -99,7 +99,7 @@ fn an_explicit_reference_wins_over_the_path() {
 }
 
 #[test]
-fn a_reference_without_a_configured_segment_is_built_anew() {
+fn an_automatic_reference_follows_a_segment_that_its_table_has() {
     let mut case = Case::new();
     assert!(case.load(LATER).unwrap().unwrap().segments.is_empty());
     case.options.segments = vec!["country".to_owned()];
@@ -108,9 +108,18 @@ fn a_reference_without_a_configured_segment_is_built_anew() {
     for source in explicit_sources() {
         case.store_explicit(source);
         case.options.segments = vec!["country".to_owned()];
-        assert_eq!(case.rows(), Some(2), "the table at the path has taken its place");
+        assert_eq!(case.rows(), Some(3), "what somebody asked for stays");
         case.options.segments.clear();
     }
+}
+
+#[test]
+fn a_reference_is_not_built_anew_for_a_segment_that_its_table_lacks() {
+    let mut case = Case::new();
+    case.options.segments = vec!["shop".to_owned()];
+    let built = case.load(LATER).unwrap().unwrap();
+    let later = LATER.saturating_add(std::time::Duration::from_secs(1));
+    assert_eq!(case.load(later).unwrap().unwrap(), built);
 }
 
 #[test]
@@ -128,10 +137,10 @@ fn an_explicit_reference_that_does_not_fit_is_an_error_without_a_table() {
     let mut case = Case::new();
     case.store_explicit(source_by_command(&["b.csv"]));
     case.options.reference = ReferenceOptions::File { path: PathBuf::from("not-there.csv") };
-    case.options.segments = vec!["country".to_owned()];
+    case.options.task = Task::Regression;
     let error = case.load(LATER).unwrap_err();
     let ReferenceFileError::Outdated { why, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(why, "it has no segments by country");
+    assert_eq!(why, "it is of another task");
     assert!(error.to_string().contains("driftline reference --model m --from TABLE"), "{error}");
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use super::{durability, kafka, process, service, statistic};
+use super::{durability, kafka, process, publish, service, statistic};
 
 /// What Prometheus takes a metric for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,7 @@ pub static METRICS: LazyLock<Vec<MetricDoc>> = LazyLock::new(|| {
         service::DOCS.to_vec(),
         durability::DOCS.to_vec(),
         kafka::DOCS.to_vec(),
+        publish::DOCS.to_vec(),
         process::DOCS.to_vec(),
     ]
     .concat()

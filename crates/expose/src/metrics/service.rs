@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::catalogue::{MetricDoc, MetricKind};
 use super::writer::Writer;
-use super::{durability, kafka};
+use super::{durability, kafka, publish};
 use crate::snapshot::{ModelSnapshot, RowCount, ServiceSnapshot, Snapshot, VersionTraffic};
 
 use MetricKind::{Counter, Gauge, Histogram, Info};
@@ -165,6 +165,9 @@ pub(crate) fn write(writer: &mut Writer<'_, '_>, snapshot: &Snapshot) -> fmt::Re
     durability::write(writer, &service.durability)?;
     if let Some(figures) = &service.kafka {
         kafka::write(writer, figures)?;
+    }
+    if let Some(figures) = &service.durability.publish {
+        publish::write(writer, figures)?;
     }
     writer.histograms("driftline_evaluation_duration_seconds", std::iter::once(([], &service.evaluation)))?;
     let last = service.last_evaluation.map(|time| time.as_seconds());

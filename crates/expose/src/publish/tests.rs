@@ -39,7 +39,7 @@ fn message(value: &str) -> Message {
 
 fn stop(publisher: Publisher, patience: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(publisher.stop(patience));
+    runtime.block_on(publisher.finish(patience));
 }
 
 #[track_caller]

@@ -27,6 +27,10 @@ pub struct HistorySpec {
 /// Reports removed at one put, at most: a lower bound, set at a restart, is reached step by step.
 const REMOVALS_PER_PUT: usize = 256;
 
+/// A model may have this part of its bound too much before some are removed at once: to find the oldest is a search,
+/// and one for each report would be too many.
+const SLACK: usize = 32;
+
 /// A [`History`] in the state folder. Reports that are final are stored and become durable with the next checkpoint;
 /// those of open windows are kept in memory until the final one comes.
 ///
@@ -49,6 +53,8 @@ struct Kept {
     /// No stored report has a smaller key. The places of removed ones are costly to pass by until they are merged
     /// away, so the search for the oldest begins here.
     from: Vec<u8>,
+    /// No stored report ends before this.
+    oldest_end: EventTime,
 }
 
 #[derive(Debug)]
@@ -60,7 +66,13 @@ struct Open {
 
 impl Kept {
     fn new(model: &str) -> Self {
-        Self { stored: 0, open: BTreeMap::new(), newest: EventTime::MIN, from: Place::prefix(model) }
+        Self {
+            stored: 0,
+            open: BTreeMap::new(),
+            newest: EventTime::MIN,
+            from: Place::prefix(model),
+            oldest_end: EventTime::MIN,
+        }
     }
 
     fn len(&self) -> usize {
@@ -136,6 +148,7 @@ impl StoredHistory {
         if key < kept.from {
             kept.from.clone_from(&key);
         }
+        kept.oldest_end = kept.oldest_end.min(place.end);
         let value = write(report).map_err(|source| HistoryError::Unreadable {
             model: report.model.clone(),
             end: place.end,
@@ -153,10 +166,12 @@ impl StoredHistory {
         let mut oldest = Vec::new();
         let at_most = REMOVALS_PER_PUT.min(kept.stored);
         let prefix = Place::prefix(model);
-        if excess > 0 || floor > EventTime::MIN {
+        if excess > self.spec.reports_per_model / SLACK || kept.oldest_end < floor {
+            let mut next_end = EventTime::MAX;
             let mut take = |key: &[u8]| {
-                let is_old = Place::of_key(key).is_some_and(|(_, place)| place.end < floor);
-                if oldest.len() == at_most || (!is_old && oldest.len() >= excess) {
+                let end = Place::of_key(key).map_or(EventTime::MIN, |(_, place)| place.end);
+                if oldest.len() == at_most || (end >= floor && oldest.len() >= excess) {
+                    next_end = end;
                     return ControlFlow::Break(());
                 }
                 oldest.push(key.to_vec());
@@ -164,6 +179,7 @@ impl StoredHistory {
             };
             let from = Bound::Included(&kept.from[..]);
             self.state.scan_keys(Table::Reports, &prefix, from, &mut take).map_err(HistoryError::State)?;
+            kept.oldest_end = next_end;
         }
         for key in oldest {
             let Some((_, place)) = Place::of_key(&key) else { continue };
@@ -176,6 +192,7 @@ impl StoredHistory {
                 }
             }
             if !is_old && excess == 0 {
+                kept.oldest_end = kept.oldest_end.min(place.end);
                 break;
             }
             self.state.remove(Table::Reports, &key);
