@@ -49,9 +49,9 @@ impl Ledger {
         (rows, self.batches.iter().map(|batch| batch.labels.len()).sum())
     }
 
-    /// What each tumbling window of `length_millis` must show, with and without segments.
+    /// What each tumbling window must show, with and without segments; `length_millis` says how long a model's are.
     #[must_use]
-    pub fn counts(&self, length_millis: i64) -> BTreeMap<Key, Count> {
+    pub fn counts(&self, length_millis: impl Fn(&str) -> i64) -> BTreeMap<Key, Count> {
         let mut truths: BTreeMap<(&str, &str), Option<bool>> = BTreeMap::new();
         for batch in &self.batches {
             for label in &batch.labels {
@@ -60,6 +60,7 @@ impl Ledger {
         }
         let mut counts: BTreeMap<Key, Count> = BTreeMap::new();
         for batch in &self.batches {
+            let length_millis = length_millis(batch.model);
             for row in &batch.rows {
                 let start = row.time - row.time.rem_euclid(length_millis);
                 let truth =

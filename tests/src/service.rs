@@ -3,9 +3,8 @@
 use std::ops::Deref;
 use std::path::Path;
 
-use driftline::Service;
 use driftline::config::Config;
-use driftline_source::Clock;
+use driftline::{Service, Surroundings};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -44,14 +43,14 @@ impl TestService {
     /// # Panics
     /// If the configuration does not hold or the service does not start.
     pub async fn start_with(config: &str, folder: &Path, state: &Path) -> Self {
-        Self::start_by(config, folder, state, driftline::system_clock()).await
+        Self::start_among(config, folder, state, Surroundings::default()).await
     }
 
-    /// As [`TestService::start_with`], by another clock.
+    /// As [`TestService::start_with`], in other surroundings.
     ///
     /// # Panics
     /// If the configuration does not hold or the service does not start.
-    pub async fn start_by(config: &str, folder: &Path, state: &Path, clock: Clock) -> Self {
+    pub async fn start_among(config: &str, folder: &Path, state: &Path, surroundings: Surroundings) -> Self {
         let environment = [
             ("DRIFTLINE_SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("DRIFTLINE_STATE__PATH".to_owned(), format!("{state:?}")),
@@ -59,7 +58,7 @@ impl TestService {
         let config = Config::parse(config, "test", folder.to_owned(), environment.into_iter())
             .unwrap_or_else(|error| panic!("{error}"));
         let service =
-            Service::start_by(config, false, clock).await.unwrap_or_else(|error| panic!("{error:?}"));
+            Service::start_in(config, false, surroundings).await.unwrap_or_else(|error| panic!("{error:?}"));
         let url = format!("http://{}", service.address());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {

@@ -1,6 +1,7 @@
 //! A service that the tests disturb in every way: its configuration, and what must hold in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use driftline_events::EventTime;
@@ -12,10 +13,20 @@ use crate::process::ServiceProcess;
 use crate::reports::{Reports, all_differences, by_key};
 use crate::traffic::{reference, time};
 
-/// The length of the window that is held against the ledger.
-pub const WINDOW_MILLIS: i64 = 15 * 60_000;
 /// The models; `put` is put through the API.
 pub const MODELS: [&str; 3] = ["served", "learned", "put"];
+
+/// The tumbling window of a model that is held against the ledger: its name and length.
+#[must_use]
+pub fn window(model: &str) -> (&'static str, i64) {
+    if model == "learned" { ("1h", 60 * 60_000) } else { ("15m", 15 * 60_000) }
+}
+
+/// The length of that window.
+#[must_use]
+pub fn window_millis(model: &str) -> i64 {
+    window(model).1
+}
 
 /// Short panes, and everything that happens now and then happening all the time.
 pub const CONFIG: &str = r#"
@@ -44,7 +55,8 @@ positive = "yes"
 segments = ["country"]
 idle_timeout = "off"
 features = [{ name = "x", kind = "numeric" }, { name = "plan", kind = "categorical" }]
-windows = [{ name = "15m", length = "15m" }, { name = "1d", length = "1d" }]
+# Of whole hours: panes of minutes are rolled up into hours as they age.
+windows = [{ name = "1h", length = "1h" }, { name = "1d", length = "1d" }]
 reference = { kind = "learned", learn_rows = 200 }
 "#;
 
@@ -53,15 +65,30 @@ reference = { kind = "learned", learn_rows = 200 }
 /// # Panics
 /// If it does not start or refuses the model.
 pub async fn prepare(service: &mut ServiceProcess) {
-    std::fs::write(service.folder().join("reference.ndjson"), reference(2_000))
-        .expect("the folder can be written");
+    write_reference(service.folder());
     service.start().await;
+    put_model(service).await;
+}
+
+/// Writes the reference that [`CONFIG`] names.
+///
+/// # Panics
+/// If the folder cannot be written.
+pub fn write_reference(folder: &Path) {
+    std::fs::write(folder.join("reference.ndjson"), reference(2_000)).expect("the folder can be written");
+}
+
+/// Puts the model that is put.
+///
+/// # Panics
+/// If it is refused.
+pub async fn put_model(api: &Api) {
     let model = json!({
         "task": "binary", "positive": "yes", "segments": ["country"], "idle_timeout": "off",
         "features": [{"name": "x", "kind": "numeric"}, {"name": "y", "kind": "numeric"}],
         "windows": [{"name": "15m", "length": "15m"}], "reference": {"kind": "learned", "learn_rows": 100_000_000},
     });
-    let (status, answer) = service.put("/v1/models/put", "application/json", model.to_string()).await;
+    let (status, answer) = api.put("/v1/models/put", "application/json", model.to_string()).await;
     assert_eq!(status, 200, "{answer}");
 }
 
@@ -110,9 +137,10 @@ pub async fn settled(api: &Api) -> Reports {
 /// What [`by_key`] calls the tumbling window that starts at `start`, of all rows or of a country.
 #[must_use]
 pub fn key(model: &str, start: i64, country: &str) -> String {
-    let end = EventTime::from_millis(start + WINDOW_MILLIS).to_string();
+    let (name, length) = window(model);
+    let end = EventTime::from_millis(start + length).to_string();
     let segment = if country.is_empty() { json!({}) } else { json!({"country": country}) };
-    json!([model, "15m", end, "1", segment]).to_string()
+    json!([model, name, end, "1", segment]).to_string()
 }
 
 /// That the tumbling windows show exactly what the ledger says; of rows that are `optional`, any number.
@@ -120,7 +148,7 @@ pub fn key(model: &str, start: i64, country: &str) -> String {
 /// # Panics
 /// With every window that does not.
 pub fn assert_counted(ledger: &Ledger, optional: &BTreeMap<Key, u64>, reports: &Reports) {
-    let mut expected = ledger.counts(WINDOW_MILLIS);
+    let mut expected = ledger.counts(window_millis);
     for key in optional.keys() {
         expected.entry(*key).or_default();
     }
@@ -149,7 +177,10 @@ pub fn assert_counted(ledger: &Ledger, optional: &BTreeMap<Key, u64>, reports: &
         }
     }
     let own = reports.iter().filter(|(key, report)| {
-        key.contains("\"15m\"") && report["rows"].as_u64() > Some(0) && !key.contains("__other__")
+        let name = report["model"].as_str().map(|model| window(model).0);
+        report["window"]["name"].as_str() == name
+            && report["rows"].as_u64() > Some(0)
+            && !key.contains("__other__")
     });
     // The closing event has a window of its own, and no country.
     let unexpected: Vec<_> = own.map(|(key, _)| key).filter(|key| !compared.contains(*key)).collect();

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use driftline::Surroundings;
 use driftline_events::EventTime;
 use driftline_tests::number_from;
 use driftline_tests::service::TestService;
@@ -38,7 +39,8 @@ const CONFIG: &str = r#"
 async fn start(state: &Path, clock: &Arc<AtomicI64>) -> TestService {
     let clock = Arc::clone(clock);
     let clock = Arc::new(move || EventTime::from_millis(clock.load(Ordering::Relaxed)));
-    TestService::start_by(CONFIG, Path::new(""), state, clock).await
+    let surroundings = Surroundings { clock, ..Surroundings::default() };
+    TestService::start_among(CONFIG, Path::new(""), state, surroundings).await
 }
 
 /// Posts rows, some with an id, with the time that they are made or none at all.

@@ -180,7 +180,7 @@ async fn a_full_disk_is_said_and_survived() {
             http.full.load(Ordering::Relaxed)
         );
         // What is there can still be read.
-        let (status, _) = service.get("/v1/models/learned/windows?window=15m").await;
+        let (status, _) = service.get("/v1/models/learned/windows?window=1h").await;
         assert_eq!(status, 200);
         tokio::time::sleep(Duration::from_secs(1)).await;
         if round == 1 {

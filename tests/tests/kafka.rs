@@ -154,7 +154,7 @@ async fn two_processes_of_a_group_share_the_partitions_and_count_each_message_on
     one.stop();
     let shown = [alone(&mut one).await, alone(&mut other).await];
     let mut wrong = Vec::new();
-    for ((model, start, country), count) in ledger.counts(driftline_tests::steady::WINDOW_MILLIS) {
+    for ((model, start, country), count) in ledger.counts(driftline_tests::steady::window_millis) {
         let key = driftline_tests::steady::key(model, start, country);
         let rows: u64 = shown.iter().filter_map(|reports| reports.get(&key)?["rows"].as_u64()).sum();
         let sum: f64 = shown

@@ -161,6 +161,9 @@ async fn what_was_acknowledged_is_counted_once_after_a_hundred_kills() {
 
     close_windows(&service, steps).await;
     let reports = settled(&service).await;
+    let (fine, rolled) = (panes(&service, "served").await, panes(&service, "learned").await);
+    println!("{fine} panes of minutes, {rolled} where they are rolled up");
+    assert!(rolled * 4.0 < fine, "panes were rolled up on the way");
     let (rows, labels) = ledger.events();
     println!("{rows} predictions and {labels} labels acknowledged, {} reports", reports.len());
     let optional: BTreeMap<Key, u64> = optional_rows(&unknown);
@@ -184,10 +187,14 @@ async fn what_was_acknowledged_is_counted_once_after_a_hundred_kills() {
     assert_same("after an undisturbed run", &reports, &expected, 1e-9);
 }
 
+async fn panes(api: &Api, model: &str) -> f64 {
+    api.metric("driftline_panes", &format!("model=\"{model}\"")).await.unwrap()
+}
+
 /// How many rows of each window may be counted or not.
 fn optional_rows(unknown: &[Batch]) -> BTreeMap<Key, u64> {
     let mut ledger = Ledger::default();
     unknown.iter().cloned().for_each(|batch| ledger.add(batch));
-    let counts = ledger.counts(driftline_tests::steady::WINDOW_MILLIS);
+    let counts = ledger.counts(driftline_tests::steady::window_millis);
     counts.into_iter().map(|(key, count)| (key, count.rows)).collect()
 }

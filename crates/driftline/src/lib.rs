@@ -23,5 +23,5 @@ pub use admin::openapi_document;
 pub use backup::{Backup, BackupError, backup};
 pub use durability::{DurabilitySnapshot, EntryError, Health, JournalTaskError, Recovery};
 pub use pipeline::{OutboxError, PipelineHandle, Stopped};
-pub use service::{Service, ServiceError, now, system_clock};
+pub use service::{Service, ServiceError, Surroundings, now, system_clock};
 pub use status::Published;

@@ -14,8 +14,8 @@ use driftline_source::{
     Clock, Ingest, IngestSpec, KafkaSource, KafkaStartError, KafkaStatus, Positions, ingest_router,
 };
 use driftline_store::{
-    HistoryError, HistorySpec, Journal, JournalError, JournalSpec, OsFiles, ReferenceFolder, State,
-    StateError, StateSpec, StoredHistory,
+    Files, HistoryError, HistorySpec, Journal, JournalError, JournalSpec, OsFiles, ReferenceFolder, State,
+    StateError, StateFaults, StateSpec, StoredHistory,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
-use crate::config::{Config, StateOptions};
+use crate::config::Config;
 use crate::durability::{Committed, Committer, Health, JournalTask, JournalTaskError, Requests};
 use crate::engine::{Engine, EngineError, EngineLimits};
 use crate::pipeline::{self, Checkpoints, Outbox, OutboxError, Pipeline, PipelineHandle, PipelineParts};
@@ -123,6 +123,30 @@ pub struct Service {
     shutdown_timeout: Duration,
 }
 
+/// What a service stands on.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Where the journal is.
+    pub files: Arc<dyn Files>,
+    /// What tests break of checkpoints.
+    pub state_faults: Option<Arc<dyn StateFaults>>,
+}
+
+impl Default for Surroundings {
+    /// The system's clock and files.
+    fn default() -> Self {
+        Self { clock: system_clock(), files: Arc::new(OsFiles), state_faults: None }
+    }
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
 /// What the time is, by the system.
 #[must_use]
 pub fn system_clock() -> Clock {
@@ -144,14 +168,19 @@ impl Service {
     /// # Errors
     /// [`ServiceError`] that says what to change; nothing runs then.
     pub async fn start(config: Config, insecure: bool) -> Result<Self, ServiceError> {
-        Self::start_by(config, insecure, system_clock()).await
+        Self::start_in(config, insecure, Surroundings::default()).await
     }
 
-    /// As [`Service::start`], by another clock: for tests of clocks that jump.
+    /// As [`Service::start`], in other surroundings: for tests of clocks that jump and disks that fail.
     ///
     /// # Errors
     /// As [`Service::start`].
-    pub async fn start_by(config: Config, insecure: bool, clock: Clock) -> Result<Self, ServiceError> {
+    pub async fn start_in(
+        config: Config,
+        insecure: bool,
+        surroundings: Surroundings,
+    ) -> Result<Self, ServiceError> {
+        let Surroundings { clock, files, state_faults } = surroundings;
         let options = &config.options;
         let listen = options.server.listen;
         check_exposure(listen, !options.server.tokens.is_empty(), insecure)?;
@@ -168,8 +197,14 @@ impl Service {
         let registry = Arc::new(Registry::new(options.registration));
         let health = Arc::new(Health::default());
 
-        let opening =
-            Opening { config: config.clone(), folder, references: references.clone(), journal_spec };
+        let opening = Opening {
+            config: config.clone(),
+            folder,
+            references: references.clone(),
+            journal_spec,
+            files,
+            state_faults,
+        };
         let opened = tokio::task::spawn_blocking(move || opening.open()).await;
         let Opened { state, engine, journal, start, cut_bytes } =
             opened.map_err(|_| ServiceError::Panicked { part: "opening the state folder" })??;
@@ -371,6 +406,8 @@ struct Opening {
     folder: PathBuf,
     references: ReferenceFolder,
     journal_spec: JournalSpec,
+    files: Arc<dyn Files>,
+    state_faults: Option<Arc<dyn StateFaults>>,
 }
 
 struct Opened {
@@ -385,7 +422,13 @@ struct Opened {
 impl Opening {
     fn open(self) -> Result<Opened, ServiceError> {
         let options = &self.config.options;
-        let state = State::open(&self.folder, state_spec(&options.state))?;
+        let spec = StateSpec {
+            cache_bytes: options.state.cache_bytes,
+            recent_entries: options.state.recent_predictions,
+            faults: self.state_faults.clone(),
+            ..StateSpec::default()
+        };
+        let state = State::open(&self.folder, spec)?;
         let start =
             pipeline::start(&state)?.ok_or_else(|| ServiceError::Positions { path: self.folder.clone() })?;
         let spec = HistorySpec {
@@ -400,7 +443,7 @@ impl Opening {
         let mut engine = Engine::durable(Box::new(history), limits, state.clone())?;
         self.restore(&mut engine)?;
         let (journal, opened) =
-            Journal::open(&self.folder.join("journal"), self.journal_spec, Arc::new(OsFiles))?;
+            Journal::open(&self.folder.join("journal"), self.journal_spec, Arc::clone(&self.files))?;
         let cut_bytes = opened.cut.map_or(0, |cut| cut.bytes);
         Ok(Opened { state, engine, journal, start, cut_bytes })
     }
@@ -442,14 +485,6 @@ impl Opening {
             engine.restore_model(number, &settings, None, None, &self.config.folder)?;
         }
         Ok(())
-    }
-}
-
-fn state_spec(options: &StateOptions) -> StateSpec {
-    StateSpec {
-        cache_bytes: options.cache_bytes,
-        recent_entries: options.recent_predictions,
-        ..StateSpec::default()
     }
 }
 

@@ -24,7 +24,7 @@ const TELL: Duration = Duration::from_secs(2);
 /// What the pipeline gets from the journal.
 pub(crate) enum Journaled {
     /// A submission that is durable now.
-    Taken(Submission, u64),
+    Taken(Box<Submission>, u64),
     /// An entry of the time before the start.
     Replayed(Box<Entry>, u64),
     /// The replay is over.
@@ -160,7 +160,7 @@ impl JournalTask {
                 });
                 let first = last + 1 - group.len() as u64;
                 for (seq, submission) in (first..).zip(group) {
-                    if self.pipeline.send(Journaled::Taken(submission, seq)).await.is_err() {
+                    if self.pipeline.send(Journaled::Taken(Box::new(submission), seq)).await.is_err() {
                         return false;
                     }
                 }

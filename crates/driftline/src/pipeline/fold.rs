@@ -15,7 +15,7 @@ impl Pipeline {
     /// Folds what the journal hands on. `false` if it could not be folded and nobody waits any longer.
     pub(super) fn take(&mut self, input: Journaled) -> bool {
         match input {
-            Journaled::Taken(submission, seq) => self.take_submission(submission, Some(seq)),
+            Journaled::Taken(submission, seq) => self.take_submission(*submission, Some(seq)),
             Journaled::Replayed(entry, seq) => {
                 for batch in &entry.batches {
                     self.make_known(batch);

@@ -37,7 +37,7 @@ fn message(value: &str) -> Message {
     Message { topic: "reports".into(), key: "churn".into(), value: value.into(), headers: Vec::new() }
 }
 
-fn stop(publisher: Publisher, patience: Duration) {
+fn stop(mut publisher: Publisher, patience: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(publisher.finish(patience));
 }

@@ -251,7 +251,9 @@ impl KafkaSpec {
             .set("linger.ms", "5")
             // A dead letter is as large as the largest message that a broker gave; the broker has the last word.
             .set("message.max.bytes", (64 << 20).to_string())
-            .set("message.timeout.ms", self.tuning.dead_letter_wait.as_millis().to_string());
+            // What is not written in time is kept, and written when brokers answer again.
+            .set("message.timeout.ms", "0")
+            .set("queue.buffering.max.kbytes", (64 << 10).to_string());
         config
     }
 

@@ -1,7 +1,7 @@
 //! Messages that could not be used go to a topic of their own, as they were, with the reason in headers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -9,13 +9,15 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use tokio_util::sync::CancellationToken;
 
 use super::config::KafkaSpec;
 use super::context::log;
 use super::decode::Faulty;
 use super::stats::KafkaStats;
 
-/// How long dead letters are waited for once one could not be written: the partition must go on.
+/// How long dead letters are waited for once one was not written in time: the partition must go on. The producer keeps
+/// them meanwhile.
 const IMPATIENCE: Duration = Duration::from_millis(200);
 
 /// Writes dead letters.
@@ -34,6 +36,8 @@ struct Deliveries {
     sent: AtomicU64,
     delivered: AtomicU64,
     failed: AtomicU64,
+    /// No broker answers.
+    are_brokers_down: AtomicBool,
 }
 
 impl Deliveries {
@@ -48,6 +52,9 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.are_brokers_down.store(true, Ordering::Relaxed);
+        }
         tracing::debug!(%error, reason, "The producer of dead letters has trouble.");
     }
 }
@@ -58,6 +65,7 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
             Ok(_) => {
+                self.are_brokers_down.store(false, Ordering::Relaxed);
                 self.delivered.fetch_add(1, Ordering::Relaxed);
                 self.stats.count(|counts| counts.dead_letters += 1);
             }
@@ -80,11 +88,19 @@ impl DeadLetters {
         Ok(Self { producer, spec, topic, stats, is_failing: false })
     }
 
-    /// Writes messages, and waits until the broker has them or it takes too long.
-    pub(super) fn write<'m>(&mut self, letters: impl Iterator<Item = (&'m Faulty, &'m BorrowedMessage<'m>)>) {
+    /// Writes messages, and waits until the broker has them or it takes too long. While no broker answers there is
+    /// nothing to read either: they are waited for longer then, unless it is time to stop.
+    pub(super) fn write<'m>(
+        &mut self,
+        letters: impl Iterator<Item = (&'m Faulty, &'m BorrowedMessage<'m>)>,
+        stop: &CancellationToken,
+    ) {
         self.restart_if_dead();
+        let started = Instant::now();
         let patience = if self.is_failing { IMPATIENCE } else { self.spec.tuning.dead_letter_wait };
-        let deadline = Instant::now() + patience;
+        let deadline = started + patience;
+        // The group throws out who does not poll for that long.
+        let last = started + self.spec.max_poll_interval() / 3;
         let failed_before = self.producer.context_failed();
         let mut refused = 0;
         for (faulty, message) in letters {
@@ -94,7 +110,12 @@ impl DeadLetters {
                 tracing::debug!(%error, "Failed to hand over a dead letter.");
             }
         }
-        while self.outstanding() > 0 && Instant::now() < deadline {
+        let are_down =
+            |letters: &Self| letters.producer.client().context().are_brokers_down.load(Ordering::Relaxed);
+        while self.outstanding() > 0
+            && (Instant::now() < deadline
+                || (are_down(self) && Instant::now() < last && !stop.is_cancelled()))
+        {
             self.producer.poll(Duration::from_millis(5));
         }
         let (waiting, failed) =
@@ -119,11 +140,20 @@ impl DeadLetters {
         }
     }
 
-    /// Waits for the last ones.
+    /// Waits for the last ones; those that are not written by then are counted as failed.
     pub(super) fn finish(&self, wait: Duration) {
         let deadline = Instant::now() + wait;
         while self.outstanding() > 0 && Instant::now() < deadline {
             self.producer.poll(Duration::from_millis(10));
+        }
+        let lost = self.outstanding();
+        if lost > 0 {
+            self.stats.count(|counts| counts.dead_letter_failures += lost);
+            tracing::error!(
+                lost,
+                topic = self.topic,
+                "Failed to write the last dead letters before the end."
+            );
         }
     }
 
@@ -183,7 +213,8 @@ impl Failed for BaseProducer<Deliveries> {
 fn producer(spec: &KafkaSpec, stats: &Arc<KafkaStats>) -> Result<BaseProducer<Deliveries>, KafkaError> {
     let zero = || AtomicU64::new(0);
     let stats = Arc::clone(stats);
-    let context = Deliveries { stats, sent: zero(), delivered: zero(), failed: zero() };
+    let are_brokers_down = AtomicBool::new(false);
+    let context = Deliveries { stats, sent: zero(), delivered: zero(), failed: zero(), are_brokers_down };
     spec.producer().create_with_context(context)
 }
 

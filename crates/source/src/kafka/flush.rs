@@ -45,7 +45,8 @@ impl Worker<'_> {
         if !read.faulty.is_empty()
             && let Some(letters) = &mut self.job.dead_letters
         {
-            letters.write(read.faulty.iter().map(|faulty| (faulty, &messages[faulty.message])));
+            let faulty = read.faulty.iter().map(|faulty| (faulty, &messages[faulty.message]));
+            letters.write(faulty, &self.job.stop);
         }
         let origin = Origin::Kafka { arrival: now, positions, durable: None };
         let reply = Reply::unheard(event, &read.batches, Arc::clone(&self.job.intake.stats));

@@ -489,10 +489,10 @@ async fn the_idempotency_key_comes_along_with_what_tells_the_payload() {
         assert_eq!(sent.await.unwrap().0, StatusCode::OK);
         keys.push(idempotency);
     }
-    let [none, Some(first), again, Some(other), Some(named), Some(next)] = keys[..] else {
+    let [none, Some(first), again, Some(other), Some(named), Some(next)] = &keys[..] else {
         panic!("{keys:?}")
     };
-    assert_eq!((none, again), (None, Some(first)));
+    assert_eq!((none.as_ref(), again.as_ref()), (None, Some(first)));
     assert!(other.key == first.key && other.payload != first.payload, "{keys:?}");
     assert!(named.key == first.key && named.payload != first.payload, "{keys:?}");
     assert!(next.key != first.key && next.payload == first.payload, "{keys:?}");
