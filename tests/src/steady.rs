@@ -56,6 +56,7 @@ segments = ["country"]
 idle_timeout = "off"
 features = [{ name = "x", kind = "numeric" }, { name = "plan", kind = "categorical" }]
 # Of whole hours: panes of minutes are rolled up into hours as they age.
+pane = "1m"
 windows = [{ name = "1h", length = "1h" }, { name = "1d", length = "1d" }]
 reference = { kind = "learned", learn_rows = 200 }
 "#;

@@ -3,6 +3,7 @@
 //! Pure: a report is a function of the summaries and options that went in. Statistics are plain functions of
 //! counts, each with its formula and source; a figure that does not exist is a [`Reason`], never NaN or 0.
 
+mod alert;
 mod config;
 mod drift;
 mod drift_report;
@@ -19,6 +20,10 @@ mod rfc3339;
 mod schema;
 mod traffic;
 
+pub use alert::{
+    ALERT_EVENT_SCHEMA, ALERT_EVENT_SCHEMA_ID, Alert, AlertEvent, AlertSeverity, AlertState, Cause,
+    CauseKind, EventAction, Incident, IncidentState, Links, Mute, alert_event_schema,
+};
 pub use config::{
     DriftOptions, DriftSpec, DriftSpecError, FeatureDriftOptions, FeatureDriftSpec, PerformanceOptions,
     PerformanceSpec, PerformanceSpecError,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use driftline_events::{DecodeContext, EventTime, RejectedRow};
-use rdkafka::consumer::Consumer;
 use rdkafka::message::{BorrowedMessage, Message};
 
 use super::decode::{Faulty, decode};
@@ -21,7 +20,6 @@ impl Worker<'_> {
         if messages.is_empty() {
             return;
         }
-        self.consumer.context().heard();
         let now = self.job.intake.now();
         let topics = &self.topics;
         let default_model = |topic: &str| topics.get(topic).and_then(|topic| topic.default_model.as_deref());
