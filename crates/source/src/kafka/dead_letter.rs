@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use driftline_events::EventTime;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -93,6 +94,7 @@ impl DeadLetters {
     pub(super) fn write<'m>(
         &mut self,
         letters: impl Iterator<Item = (&'m Faulty, &'m BorrowedMessage<'m>)>,
+        now: EventTime,
         stop: &CancellationToken,
     ) {
         self.restart_if_dead();
@@ -117,6 +119,10 @@ impl DeadLetters {
                 || (are_down(self) && Instant::now() < last && !stop.is_cancelled()))
         {
             self.producer.poll(Duration::from_millis(5));
+            if are_down(self) {
+                // The consumer is not asked meanwhile.
+                self.stats.set_connected(false, now);
+            }
         }
         let (waiting, failed) =
             (self.outstanding(), refused + self.producer.context_failed() - failed_before);

@@ -44,7 +44,7 @@ impl Worker<'_> {
             && let Some(letters) = &mut self.job.dead_letters
         {
             let faulty = read.faulty.iter().map(|faulty| (faulty, &messages[faulty.message]));
-            letters.write(faulty, &self.job.stop);
+            letters.write(faulty, now, &self.job.stop);
         }
         let origin = Origin::Kafka { arrival: now, positions, durable: None };
         let reply = Reply::unheard(event, &read.batches, Arc::clone(&self.job.intake.stats));
