@@ -95,9 +95,9 @@ pub(crate) async fn kafka(events: u64) {
     service.stop();
 }
 
-/// How long a start takes after a crash: with everything still to be replayed, and with a checkpoint.
+/// How long a start takes after a crash: with as much to be replayed as there can be, and with next to nothing.
 pub(crate) async fn recovery(events: u64) {
-    // No checkpoint while events come: the start has to replay all of them.
+    // Checkpoints are taken only when so much waits for one that it has to be: the start has to replay the most.
     let config = |every: &str| format!("[state]\ncheckpoint_every = \"{every}\"\n{MODEL}");
     let mut service = ServiceProcess::new(&config("12h"));
     service.start().await;
@@ -116,7 +116,8 @@ pub(crate) async fn recovery(events: u64) {
     let (rows, seconds) =
         (figure("driftline_recovery_rows").await, figure("driftline_recovery_duration_seconds").await);
     println!(
-        "recovery of {} events from the journal: ready after {:.1} s ({rows} rows replayed in {seconds:.1} s, {:.0} a second)",
+        "start after a crash with {} events: ready after {:.1} s ({rows} rows since the last checkpoint replayed in \
+         {seconds:.1} s, {:.0} a second)",
         sent.events,
         started.as_secs_f64(),
         rows / seconds.max(1e-9)
@@ -135,7 +136,7 @@ pub(crate) async fn recovery(events: u64) {
     service.kill();
     service.spawn();
     let started = service.ready().await;
-    println!("recovery of the same from a checkpoint: ready after {:.2} s", started.as_secs_f64());
+    println!("start of the same with a recent checkpoint: ready after {:.2} s", started.as_secs_f64());
     let sent = send(&service, &next, Duration::from_secs(30), u64::MAX, None).await;
     println!("with {known} pending predictions: {:.0} events/s over HTTP", sent.rate());
     tell_durability(&service).await;
