@@ -10,6 +10,8 @@ use crate::load::{MODEL, send};
 
 /// Share of the capacity.
 const LOAD: f64 = 0.8;
+/// Until predictions leave as they come.
+const WARM_UP: Duration = Duration::from_secs(120);
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 /// What memory may grow by in an hour, fitted over the second half: less than a leak of 20 bytes an event would show at a
 /// thousand events a second.
@@ -17,13 +19,15 @@ const MAX_SLOPE_MIB_PER_HOUR: f64 = 64.0;
 
 /// Runs it, and fails if memory grows.
 pub(crate) async fn soak(seconds: u64) {
-    // Caches that are full soon, so that what grows after that is no cache.
+    // Caches that are full soon, and predictions that wait for their label for a minute: what grows once as many leave as
+    // come is a leak.
     let mut service = ServiceProcess::new(&format!(
-        "[state]\nrecent_predictions = 100000\ncache_bytes = 33554432\n{MODEL}"
+        "[state]\nrecent_predictions = 100000\ncache_bytes = 33554432\n{MODEL}label_horizon = \"1m\"\nretention = \
+         \"10m\"\nwindows = [{{ name = \"5m\", length = \"5m\", every = \"1m\" }}]\n"
     ));
     service.start().await;
     let next = Arc::new(AtomicU64::new(0));
-    send(&service, &next, Duration::from_secs(5), u64::MAX, None).await;
+    send(&service, &next, WARM_UP, u64::MAX, None).await;
     let capacity = send(&service, &next, Duration::from_secs(30), u64::MAX, None).await.rate();
     let rate = capacity * LOAD;
     println!("capacity {capacity:.0} events/s; {rate:.0} events/s for {seconds} s");

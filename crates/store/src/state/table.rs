@@ -2,7 +2,7 @@
 
 use fjall::config::{
     BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
-    RestartIntervalPolicy,
+    PartitioningPolicy, PinningPolicy, RestartIntervalPolicy,
 };
 use fjall::{CompressionType, KeyspaceCreateOptions, KvSeparationOptions};
 
@@ -75,6 +75,11 @@ impl Table {
             Self::Predictions | Self::Waiting | Self::Requests => options
                 .data_block_size_policy(BlockSizePolicy::all(8 * 1_024))
                 .data_block_restart_interval_policy(RestartIntervalPolicy::all(16))
+                // A whole filter or index of a table file has megabytes: with more of them than the cache holds, each
+                // look-up would read one. In parts it reads some kilobytes.
+                .filter_block_partitioning_policy(PartitioningPolicy::new([false, true]))
+                .index_block_partitioning_policy(PartitioningPolicy::new([false, true]))
+                .index_block_pinning_policy(PinningPolicy::all(true))
                 .data_block_compression_policy(CompressionPolicy::new([
                     CompressionType::None,
                     CompressionType::Lz4,
