@@ -7,8 +7,8 @@ use driftline_events::EventTime;
 use serde_json::{Value, json};
 
 use crate::snapshot::{
-    DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount, PublishFigures,
-    RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
+    AlertSinkFigures, DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount,
+    PublishFigures, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
 };
 
 fn quality(ratio: f64, finding: bool) -> Value {
@@ -120,6 +120,13 @@ pub(crate) fn snapshot(reports: Vec<Arc<WindowReport>>) -> Snapshot {
         publish: Some(PublishFigures { connected: Some(true), delivered: 3, ..PublishFigures::default() }),
         ..DurabilityFigures::default()
     };
+    service.alert_sinks = vec![AlertSinkFigures {
+        sink: "pager".into(),
+        kind: "slack",
+        connected: Some(true),
+        delivered: 2,
+        ..AlertSinkFigures::default()
+    }];
     let partition = PartitionFigures {
         topic: "predictions".into(),
         partition: "0".into(),

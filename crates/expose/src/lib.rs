@@ -1,4 +1,4 @@
-//! The ways out: Prometheus metrics, the read API, and events to Kafka.
+//! The ways out: Prometheus metrics, the read API, events to Kafka, and alerts to whoever is to be told.
 //!
 //! All show what `evaluate` has worked out and the service has counted, and calculate no statistics of their own.
 //! The binary gives a [`Snapshot`] for each scrape and implements [`ReadModel`] for the rest.
@@ -8,6 +8,7 @@
 //! - A figure that is absent from a report is absent from the metrics: never 0, NaN or the value before.
 //! - The number of window-statistic series is bounded, and what was cut is counted.
 
+mod alert;
 mod config;
 #[cfg(test)]
 mod fixture;
@@ -17,6 +18,12 @@ mod publish;
 mod read;
 mod snapshot;
 
+pub use alert::{
+    ALERT_EVENT_TYPE, AlertClock, NotTaken, Notifier, NotifyError, NotifyFault, NotifyOptions, NotifySpec,
+    NotifySpecError, OnAlertDelivery, QuietHoursOptions, RouteOptions, SecretError, SecretFromEnv,
+    SecretFromFile, SecretOptions, SinkKind, SinkOptions, SinkSnapshot, TestAnswer, TestError,
+    alert_event_message, test_sink,
+};
 pub use config::{ExposeOptions, ExposeSpec, ExposeSpecError};
 pub use histogram::Histogram;
 pub use metrics::{METRICS, MetricDoc, MetricKind, Metrics, SnapshotSource, metrics_table};
@@ -29,6 +36,6 @@ pub use read::{
     ReadModel, ReferencePeriod, SegmentFilter, WindowsQuery, read_openapi, read_router,
 };
 pub use snapshot::{
-    DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount, PublishFigures,
-    RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
+    AlertSinkFigures, DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount,
+    PublishFigures, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
 };

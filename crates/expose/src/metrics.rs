@@ -1,5 +1,6 @@
 //! The metrics: what there is, and how a snapshot is written.
 
+mod alert;
 mod budget;
 mod catalogue;
 mod durability;

@@ -6,6 +6,7 @@ use driftline_evaluate::WindowReport;
 use driftline_events::EventTime;
 
 use crate::Histogram;
+use crate::alert::SinkSnapshot;
 
 /// The state of the service at one moment. Immutable: the next scrape gets another one.
 #[derive(Clone, Debug)]
@@ -100,6 +101,37 @@ pub struct ServiceSnapshot {
     pub durability: DurabilityFigures,
     /// How Kafka is read, where it is.
     pub kafka: Option<KafkaFigures>,
+    /// How alerts are delivered, by sink.
+    pub alert_sinks: Vec<AlertSinkFigures>,
+}
+
+/// How alerts are delivered to one sink.
+#[derive(Clone, Debug, Default)]
+pub struct AlertSinkFigures {
+    /// Its name.
+    pub sink: String,
+    /// Its kind, such as `slack`.
+    pub kind: &'static str,
+    /// Whether the other side took what was sent last; `None` before that.
+    pub connected: Option<bool>,
+    /// Events that wait, in the state too.
+    pub waiting: u64,
+    /// Events that were delivered since the start.
+    pub delivered: u64,
+    /// Attempts that failed, and were or will be made again.
+    pub failures: u64,
+    /// Events that the other side will never take.
+    pub refused: u64,
+    /// Events that were left out: over before quiet hours were, or too many waited.
+    pub dropped: u64,
+}
+
+impl From<SinkSnapshot> for AlertSinkFigures {
+    fn from(snapshot: SinkSnapshot) -> Self {
+        let SinkSnapshot { sink, kind, connected, waiting, delivered, failures, refused, dropped, .. } =
+            snapshot;
+        Self { sink, kind: kind.as_str(), connected, waiting, delivered, failures, refused, dropped }
+    }
 }
 
 /// How events are published.

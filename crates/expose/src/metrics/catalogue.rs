@@ -4,7 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use super::{durability, kafka, process, publish, service, statistic};
+use super::{alert, durability, kafka, process, publish, service, statistic};
 
 /// What Prometheus takes a metric for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub static METRICS: LazyLock<Vec<MetricDoc>> = LazyLock::new(|| {
         durability::DOCS.to_vec(),
         kafka::DOCS.to_vec(),
         publish::DOCS.to_vec(),
+        alert::DOCS.to_vec(),
         process::DOCS.to_vec(),
     ]
     .concat()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::catalogue::{MetricDoc, MetricKind};
 use super::writer::Writer;
-use super::{durability, kafka, publish};
+use super::{alert, durability, kafka, publish};
 use crate::snapshot::{ModelSnapshot, RowCount, ServiceSnapshot, Snapshot, VersionTraffic};
 
 use MetricKind::{Counter, Gauge, Histogram, Info};
@@ -169,6 +169,7 @@ pub(crate) fn write(writer: &mut Writer<'_, '_>, snapshot: &Snapshot) -> fmt::Re
     if let Some(figures) = &service.durability.publish {
         publish::write(writer, figures)?;
     }
+    alert::write(writer, &service.alert_sinks)?;
     writer.histograms("driftline_evaluation_duration_seconds", std::iter::once(([], &service.evaluation)))?;
     let last = service.last_evaluation.map(|time| time.as_seconds());
     writer.gauge("driftline_evaluation_last_timestamp_seconds", last)?;

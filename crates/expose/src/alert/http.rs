@@ -1,0 +1,154 @@
+//! POST requests: one attempt, and what the answer means.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use driftline_events::EventTime;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::endpoint::Endpoint;
+use super::failure::{SendError, with_causes};
+use super::words::{clip, one_line};
+
+/// The agent that receivers see.
+const AGENT: &str = concat!("driftline/", env!("CARGO_PKG_VERSION"));
+
+/// So much of an answer is read.
+const ANSWER_BYTES: usize = 64 << 10;
+
+/// So much of it is shown.
+const ANSWER_SHOWN: usize = 200;
+
+/// A connection that lay idle for longer may have been closed by the other side just now.
+const IDLE: Duration = Duration::from_secs(15);
+
+type Client<C> = legacy::Client<C, Full<Bytes>>;
+
+/// Sends to one endpoint. Redirects are not followed: a secret address is nobody else's business.
+#[derive(Clone, Debug)]
+pub(super) struct Poster {
+    endpoint: Endpoint,
+    client: EitherClient,
+}
+
+#[derive(Clone, Debug)]
+enum EitherClient {
+    Plain(Client<HttpConnector>),
+    Tls(Client<HttpsConnector<HttpConnector>>),
+}
+
+impl Poster {
+    /// Certificates are held against those that the system trusts.
+    pub(super) fn try_new(endpoint: Endpoint) -> std::io::Result<Self> {
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(1);
+        let client = if endpoint.is_https() {
+            let connector =
+                HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().build();
+            EitherClient::Tls(builder.build(connector))
+        } else {
+            EitherClient::Plain(builder.build(HttpConnector::new()))
+        };
+        Ok(Self { endpoint, client })
+    }
+
+    /// What may be shown of where it sends.
+    pub(super) fn shown(&self) -> &str {
+        self.endpoint.shown()
+    }
+
+    /// Sends a body, and gives what was answered. It ends when the other side does: the caller sets a limit.
+    pub(super) async fn post(
+        &self,
+        body: Vec<u8>,
+        content_type: &str,
+        now: EventTime,
+    ) -> Result<String, SendError> {
+        let response = self.request(body, content_type).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = self.text(response.into_body()).await;
+        let answer = format!("{status}{}{text}", if text.is_empty() { "" } else { ": " });
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let reason = format!("{} answered {answer}", self.endpoint.shown());
+        if is_for_ever(status) {
+            return Err(SendError::Never { reason });
+        }
+        Err(SendError::Later { reason, after: retry_after(&headers, now) })
+    }
+
+    async fn request(&self, body: Vec<u8>, content_type: &str) -> Result<Response<Incoming>, SendError> {
+        let mut request = Request::post(self.endpoint.uri().clone())
+            .header(CONTENT_TYPE, content_type)
+            .header(USER_AGENT, AGENT)
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| SendError::later(with_causes(&error)))?;
+        request.headers_mut().extend(self.endpoint.headers().clone());
+        let sent = match &self.client {
+            EitherClient::Plain(client) => client.request(request).await,
+            EitherClient::Tls(client) => client.request(request).await,
+        };
+        sent.map_err(|error| {
+            let reason = self.endpoint.scrub(&with_causes(&error));
+            SendError::later(format!("{}: {reason}", self.endpoint.shown()))
+        })
+    }
+
+    /// The beginning of an answer, for people; whatever is wrong with it, the status counts.
+    async fn text(&self, body: Incoming) -> String {
+        let bytes = Limited::new(body, ANSWER_BYTES).collect().await.map(|body| body.to_bytes());
+        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        clip(&self.endpoint.scrub(&one_line(&text)), ANSWER_SHOWN)
+    }
+}
+
+/// Whether sending the same again is in vain. A redirect says nothing of the event: it is tried again, and seen.
+fn is_for_ever(status: StatusCode) -> bool {
+    status.is_client_error()
+        && ![StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status)
+}
+
+/// How long to wait, in seconds (Discord's may have a fraction) or up to a date.
+fn retry_after(headers: &HeaderMap, now: EventTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(EventTime::from_millis(date.timestamp().as_millisecond()).since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = EventTime::parse("2026-01-01T10:00:00Z").unwrap();
+        let of = |text: &str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]), now);
+        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        assert_eq!(of(" 0.5 "), Some(Duration::from_millis(500)));
+        assert_eq!(of("Thu, 01 Jan 2026 10:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(of("Thu, 01 Jan 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!((of("-1"), of("NaN"), of("soon")), (None, None, None));
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_request_is_for_ever() {
+        for status in [400, 401, 403, 404, 410, 413, 422] {
+            assert!(is_for_ever(StatusCode::from_u16(status).unwrap()), "{status}");
+        }
+        for status in [301, 307, 408, 429, 500, 502, 503, 504] {
+            assert!(!is_for_ever(StatusCode::from_u16(status).unwrap()), "{status}");
+        }
+    }
+}
