@@ -67,7 +67,7 @@ pub fn evaluate(input: &Evaluation<'_>) -> WindowReport {
         window: input.window.clone(),
         revision: input.revision,
         is_final: input.is_final,
-        reference: input.reference.as_ref().map(reference_report),
+        reference: input.reference.as_ref().map(|reference| reference_report(reference, input.performance)),
         task: current.spec().task(),
         rows: total.rows,
         weight: total.weight,
@@ -109,11 +109,18 @@ pub fn compare(
     })
 }
 
-fn reference_report(reference: &ReferenceSummary<'_>) -> ReferenceReport {
+fn reference_report(reference: &ReferenceSummary<'_>, judged: &PerformanceSpec) -> ReferenceReport {
     // A reference that only features were folded into has no traffic.
     let features = reference.summary.features.iter().map(features::rows);
     let rows = features.chain([reference.summary.traffic.total]).max_by_key(|tally| tally.rows);
     let rows = rows.unwrap_or_default();
+    let mut metrics = BTreeMap::new();
+    if reference.summary.outcomes.labels.rows > 0 {
+        metrics = performance::by_prediction_time(reference.summary, judged).metrics;
+        metrics.retain(|_, estimate| estimate.interval().is_some());
+    }
+    let traffic = traffic::traffic(&reference.summary.traffic, 0.0);
+    let latency = traffic::latency(&reference.summary.traffic);
     ReferenceReport {
         kind: reference.kind,
         rows: rows.rows,
@@ -121,5 +128,8 @@ fn reference_report(reference: &ReferenceSummary<'_>) -> ReferenceReport {
         version: reference.version.clone(),
         start: reference.period.map(|period| period.0),
         end: reference.period.map(|period| period.1),
+        performance: metrics,
+        error_ratio: traffic.error_ratio.value(),
+        latency_seconds: if latency.count > 0 { latency.quantiles } else { Default::default() },
     }
 }

@@ -43,6 +43,9 @@ pub struct FeatureReport {
     pub quantiles: Option<Quantiles>,
     /// Population stability index.
     pub psi: PsiReport,
+    /// The bins, at most three, that make up most of the PSI, the greatest part first; only where the feature drifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_bins: Vec<BinChange>,
     /// Kolmogorov–Smirnov distance; numeric only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ks: Option<KsReport>,
@@ -109,6 +112,18 @@ pub struct PsiReport {
     pub p_value: Figure,
     /// The same over all features of the window, by Benjamini–Hochberg.
     pub q_value: Figure,
+}
+
+/// A bin of the PSI whose share changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BinChange {
+    /// What is in it: a category, `below 12,000`, `up to 0`, `12,000 to 15,500`, `above 84,000`, a single value, or
+    /// `rare and new values`.
+    pub label: String,
+    /// Its share in the reference.
+    pub reference: f64,
+    /// Its share in the window.
+    pub current: f64,
 }
 
 /// Kolmogorov–Smirnov distance and test.

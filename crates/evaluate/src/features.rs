@@ -145,6 +145,9 @@ fn drift_family(drafts: &mut [&mut Draft], spec: &DriftSpec) {
         draft.report.verdict = verdict;
         draft.report.drifted = severity.is_some();
         draft.report.severity = severity;
+        if severity.is_none() {
+            draft.report.changed_bins.clear();
+        }
     }
 }
 

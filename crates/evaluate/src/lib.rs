@@ -19,10 +19,14 @@ mod report;
 mod rfc3339;
 mod schema;
 mod traffic;
+mod words;
 
 pub use alert::{
-    ALERT_EVENT_SCHEMA, ALERT_EVENT_SCHEMA_ID, Alert, AlertEvent, AlertSeverity, AlertState, Cause,
-    CauseKind, EventAction, Incident, IncidentState, Links, Mute, alert_event_schema,
+    ALERT_EVENT_SCHEMA, ALERT_EVENT_SCHEMA_ID, Alert, AlertBook, AlertBookError, AlertEvent, AlertOptions,
+    AlertSeverity, AlertSpec, AlertSpecError, AlertState, AlertWindow, Cause, CauseKind, Compare,
+    EventAction, ForOptions, Incident, IncidentState, LinkOptions, Links, Mute, MuteOptions, RecoverOptions,
+    RuleCounts, RuleOptions, RuleStatus, Season, SegmentOptions, SegmentTag, Side, Unknown,
+    alert_event_schema,
 };
 pub use config::{
     DriftOptions, DriftSpec, DriftSpecError, FeatureDriftOptions, FeatureDriftSpec, PerformanceOptions,
@@ -30,7 +34,7 @@ pub use config::{
 };
 pub use evaluation::{Evaluation, ReferenceSummary, compare, evaluate};
 pub use feature_report::{
-    Chi2Report, FeatureReport, KsReport, PsiReport, QualityReport, Severity, UnseenValue, Verdict,
+    BinChange, Chi2Report, FeatureReport, KsReport, PsiReport, QualityReport, Severity, UnseenValue, Verdict,
     WassersteinReport,
 };
 pub use figure::{Estimate, Figure, Interval, Reason};

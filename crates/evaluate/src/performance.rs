@@ -4,7 +4,7 @@ mod agreement;
 mod classes;
 mod confusion;
 mod errors;
-mod intervals;
+pub(crate) mod intervals;
 mod scores;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::feature_report::FeatureReport;
-use crate::figure::Figure;
+use crate::figure::{Estimate, Figure};
 use crate::performance_report::PerformanceReport;
 use crate::rfc3339;
 
@@ -120,6 +120,15 @@ pub struct ReferenceReport {
     #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rfc3339::schema")]
     pub end: Option<EventTime>,
+    /// Its performance, where it has labels: the figures of the whole, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub performance: BTreeMap<String, Estimate>,
+    /// Weighted share of its requests that failed, where it has requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_ratio: Option<f64>,
+    /// Quantiles of its latency in seconds, where it has any.
+    #[serde(default, skip_serializing_if = "Quantiles::is_empty")]
+    pub latency_seconds: Quantiles,
 }
 
 /// Where a reference comes from.

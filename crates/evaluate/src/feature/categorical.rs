@@ -43,6 +43,10 @@ pub(crate) fn report(
             (counts(&bins.psi), counts(&bins.all))
         }
     };
+    let changed_bins = bins.as_ref().map_or_else(
+        |_| Vec::new(),
+        |(bins, reference)| bins.changes((reference.present.effective(), current.present.effective())),
+    );
     let distances = distances(&all_counts);
     FeatureReport {
         name: name.to_owned(),
@@ -58,6 +62,7 @@ pub(crate) fn report(
         max: None,
         quantiles: None,
         psi: psi_report(&psi_counts, Pooling::Rarest),
+        changed_bins,
         ks: None,
         js: distances.js,
         hellinger: distances.hellinger,

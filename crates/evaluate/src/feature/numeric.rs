@@ -33,12 +33,12 @@ pub(crate) fn report(
     let range = |summary: &NumericSummary| Faults::of_weight(summary.out_of_range(), summary.present());
     let range_before = reference.filter(|_| current.grid().is_some()).map(range);
     let compared = comparable(current, reference);
+    let mut changed_bins = Vec::new();
     let counts = compared.and_then(|(grid, reference)| {
-        let binned = bins::numeric(grid, reference, current);
-        Counts::new(
-            (&binned.reference, reference.present().effective()),
-            (&binned.current, current.present().effective()),
-        )
+        let bins = bins::numeric(grid, reference, current);
+        let n = (reference.present().effective(), current.present().effective());
+        changed_bins = bins.changes(grid, n);
+        Counts::new((&bins.binned.reference, n.0), (&bins.binned.current, n.1))
     });
     let distances = distances(&counts);
     let cells = compared.map(|(grid, reference)| Dense {
@@ -69,6 +69,7 @@ pub(crate) fn report(
             if current.grid().is_none() { Reason::NoReference } else { Reason::NoValues },
         )),
         psi: psi_report(&counts, Pooling::Neighbours),
+        changed_bins,
         ks: Some(ks(cells)),
         js: distances.js,
         hellinger: distances.hellinger,

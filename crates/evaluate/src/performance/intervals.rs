@@ -10,7 +10,7 @@ use crate::figure::{Interval, Reason};
 /// # References
 /// Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22. With weights:
 /// Kish's effective sample size for `n`.
-pub(super) fn wilson(p: f64, rows: f64) -> Interval {
+pub(crate) fn wilson(p: f64, rows: f64) -> Interval {
     let z2 = Z_95 * Z_95;
     let middle = (p + z2 / (2.0 * rows)) / (1.0 + z2 / rows);
     let half = Z_95 / (1.0 + z2 / rows) * (p * (1.0 - p) / rows + z2 / (4.0 * rows * rows)).sqrt();
