@@ -31,6 +31,7 @@ mod route;
 #[cfg(test)]
 mod sample;
 mod secret;
+mod signature;
 mod sink;
 mod slack;
 mod spec;

@@ -13,6 +13,9 @@ const FIELD_VALUE: usize = 1_024;
 const TOTAL: usize = 6_000;
 const FIELDS: usize = 25;
 
+/// What `Alerts` and `and 1000000 more` have between them.
+const REST: usize = 30;
+
 /// What description and footer may have of the total, so that something is left for the fields.
 const DESCRIPTION_SHARE: usize = 2_500;
 const FOOTER_SHARE: usize = 300;
@@ -68,15 +71,17 @@ pub(super) fn message(rendered: &Rendered) -> Value {
         .collect();
     // Before the alerts: there may be more of those than there is room.
     embed.field("Read on", &fitting(&links), false);
+    // The count of the rest has its room, too.
+    embed.room = embed.room.saturating_sub(REST);
     let mut told = 0;
     for alert in &rendered.alerts {
         let value = clip_escaped(&alert.text(), FIELD_VALUE, escape);
-        // One field is kept for the count of the rest.
-        if embed.fields.len() == FIELDS - 1 || embed.room < 600 || !embed.field(&alert.head, &value, false) {
+        if embed.fields.len() == FIELDS - 1 || !embed.field(&alert.head, &value, false) {
             break;
         }
         told += 1;
     }
+    embed.room += REST;
     if told < rendered.alerts.len() {
         embed.field("Alerts", &format!("and {} more", rendered.alerts.len() - told), false);
     }

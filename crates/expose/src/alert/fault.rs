@@ -57,6 +57,9 @@ pub enum NotifySpecError {
     /// Something that is no header.
     #[error("it is no HTTP header, or one that is set by the sender")]
     BadHeader,
+    /// A secret that nothing can be signed with.
+    #[error("it is shorter than 16 bytes, or begins with whsec_ and is not Base64")]
+    BadSigningSecret,
     /// What Kafka does not take.
     #[error(transparent)]
     Publish(#[from] PublishSpecError),

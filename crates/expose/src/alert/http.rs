@@ -71,7 +71,18 @@ impl Poster {
         content_type: &str,
         now: EventTime,
     ) -> Result<String, SendError> {
-        let response = self.request(body, content_type).await?;
+        self.post_with(HeaderMap::new(), body, content_type, now).await
+    }
+
+    /// The same with more headers.
+    pub(super) async fn post_with(
+        &self,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        content_type: &str,
+        now: EventTime,
+    ) -> Result<String, SendError> {
+        let response = self.request(headers, body, content_type).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = self.text(response.into_body()).await;
         let answer = format!("{status}{}{text}", if text.is_empty() { "" } else { ": " });
@@ -85,13 +96,19 @@ impl Poster {
         Err(SendError::Later { reason, after: retry_after(&headers, now) })
     }
 
-    async fn request(&self, body: Vec<u8>, content_type: &str) -> Result<Response<Incoming>, SendError> {
+    async fn request(
+        &self,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        content_type: &str,
+    ) -> Result<Response<Incoming>, SendError> {
         let mut request = Request::post(self.endpoint.uri().clone())
             .header(CONTENT_TYPE, content_type)
             .header(USER_AGENT, AGENT)
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| SendError::later(with_causes(&error)))?;
         request.headers_mut().extend(self.endpoint.headers().clone());
+        request.headers_mut().extend(headers);
         let sent = match &self.client {
             EitherClient::Plain(client) => client.request(request).await,
             EitherClient::Tls(client) => client.request(request).await,

@@ -91,6 +91,9 @@ pub struct SinkOptions {
     /// `webhook`, `alertmanager`: a bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretOptions>,
+    /// `webhook`: what requests are signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_secret: Option<SecretOptions>,
     /// `webhook`, `alertmanager`: more headers; their values are kept as secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, SecretOptions>,

@@ -12,6 +12,7 @@ use super::failure::SendError;
 use super::http::Poster;
 use super::lines::{Lines, LinesTarget};
 use super::rendered::Rendered;
+use super::signature::Signer;
 use super::sink::TargetSpec;
 use super::{discord, slack, teams};
 
@@ -41,7 +42,7 @@ pub(super) struct Outlet {
 #[derive(Debug)]
 enum Way {
     Lines(Lines),
-    Webhook(Poster),
+    Webhook(Poster, Option<Signer>),
     Slack(Poster),
     Discord(Poster),
     Teams(Poster),
@@ -55,7 +56,7 @@ impl Outlet {
         let way = match target {
             TargetSpec::Stdout => Way::Lines(Lines::start(LinesTarget::Stdout)?),
             TargetSpec::File(path) => Way::Lines(Lines::start(LinesTarget::File(path.clone()))?),
-            TargetSpec::Webhook(endpoint) => Way::Webhook(post(endpoint)?),
+            TargetSpec::Webhook(endpoint, signer) => Way::Webhook(post(endpoint)?, signer.clone()),
             TargetSpec::Slack(endpoint) => Way::Slack(post(endpoint)?),
             TargetSpec::Discord(endpoint) => Way::Discord(post(endpoint)?),
             TargetSpec::Teams(endpoint) => Way::Teams(post(endpoint)?),
@@ -70,7 +71,7 @@ impl Outlet {
     pub(super) fn shown(&self) -> String {
         match &self.way {
             Way::Lines(lines) => lines.shown(),
-            Way::Webhook(poster) | Way::Slack(poster) | Way::Discord(poster) | Way::Teams(poster) => {
+            Way::Webhook(poster, _) | Way::Slack(poster) | Way::Discord(poster) | Way::Teams(poster) => {
                 poster.shown().to_owned()
             }
         }
@@ -89,8 +90,11 @@ impl Outlet {
         let rendered = || Rendered::of(bundle);
         match &self.way {
             Way::Lines(lines) => lines.write(structured(&bundle.newest, &self.source)).await,
-            Way::Webhook(poster) => {
-                poster.post(structured(&bundle.newest, &self.source), STRUCTURED, now).await
+            Way::Webhook(poster, signer) => {
+                let body = structured(&bundle.newest, &self.source);
+                let sign = |signer: &Signer| signer.headers(&bundle.newest.id, now, &body);
+                let headers = signer.as_ref().map(sign).unwrap_or_default();
+                poster.post_with(headers, body, STRUCTURED, now).await
             }
             Way::Slack(poster) => poster.post(json(slack::message(&rendered())), JSON, now).await,
             Way::Discord(poster) => poster.post(json(discord::message(&rendered())), JSON, now).await,

@@ -24,6 +24,9 @@ const ROOM: usize = 1_024;
 /// An event that failed so often lets those of other incidents go first: it may be what is wrong.
 const PATIENCE: u32 = 3;
 
+/// What quiet hours hold is looked at again after this at the latest: the clock may have been set.
+const LOOKS_AGAIN: Duration = Duration::from_secs(60);
+
 /// An event on its way, with the caller's number.
 #[derive(Clone, Debug)]
 pub(super) struct Parcel {
@@ -83,7 +86,7 @@ impl Queue {
             let next = self.next(now);
             let pause = match &next {
                 Next::Nothing => None,
-                Next::Held(left) => Some(*left),
+                Next::Held(left) => Some((*left).min(LOOKS_AGAIN)),
                 Next::Ready(_) => {
                     self.waiting.not_before.map(|time| time.saturating_duration_since(Instant::now()))
                 }

@@ -13,6 +13,9 @@ use super::words::{clip, duration, figure, one_line, time};
 /// Longer sentences are cut.
 const SENTENCE: usize = 600;
 
+/// Longer names of incidents and events are cut.
+const ID: usize = 100;
+
 /// A link's address is cut off whole, not in the middle.
 const ADDRESS: usize = 1_000;
 
@@ -82,13 +85,13 @@ impl Rendered {
             causes: incident.causes.iter().map(cause).collect(),
             alerts: incident.alerts.iter().map(alert).collect(),
             links: links(incident),
-            footer: format!(
-                "Driftline · incident {} · event {}",
-                one_line(&incident.id),
-                one_line(&event.id)
-            ),
+            footer: format!("Driftline · incident {} · event {}", id(&incident.id), id(&event.id)),
         }
     }
+}
+
+fn id(text: &str) -> String {
+    clip(&one_line(text), ID)
 }
 
 fn sentence(text: &str) -> String {

@@ -9,6 +9,7 @@ use super::fault::{NotifyFault, NotifySpecError};
 use super::options::{SinkKind, SinkOptions};
 use super::quiet::QuietHours;
 use super::secret::{Secret, SecretOptions};
+use super::signature::Signer;
 use crate::publish::{PublishOptions, PublishSpec};
 
 /// The brokers of `[kafka]`.
@@ -31,7 +32,7 @@ pub(super) struct SinkSpec {
 pub(super) enum TargetSpec {
     Stdout,
     File(PathBuf),
-    Webhook(Endpoint),
+    Webhook(Endpoint, Option<Signer>),
     Alertmanager(Vec<Endpoint>),
     Kafka(PublishSpec),
     Slack(Endpoint),
@@ -44,7 +45,7 @@ impl SinkSpec {
         match self.target {
             TargetSpec::Stdout => SinkKind::Stdout,
             TargetSpec::File(_) => SinkKind::File,
-            TargetSpec::Webhook(_) => SinkKind::Webhook,
+            TargetSpec::Webhook(..) => SinkKind::Webhook,
             TargetSpec::Alertmanager(_) => SinkKind::Alertmanager,
             TargetSpec::Kafka(_) => SinkKind::Kafka,
             TargetSpec::Slack(_) => SinkKind::Slack,
@@ -95,11 +96,12 @@ impl Check<'_> {
     fn keys(&mut self) {
         use SinkKind::{Alertmanager, Discord, File, Kafka, Slack, Teams, Webhook};
         let options = self.options;
-        let keys: [(&str, bool, &[SinkKind]); 8] = [
+        let keys: [(&str, bool, &[SinkKind]); 9] = [
             ("path", options.path.is_some(), &[File]),
             ("url", options.url.is_some(), &[Webhook, Slack, Discord, Teams]),
             ("urls", !options.urls.is_empty(), &[Alertmanager]),
             ("token", options.token.is_some(), &[Webhook, Alertmanager]),
+            ("signing_secret", options.signing_secret.is_some(), &[Webhook]),
             ("headers", !options.headers.is_empty(), &[Webhook, Alertmanager]),
             ("topic", options.topic.is_some(), &[Kafka]),
             ("timeout", options.timeout.is_some(), &[Webhook, Alertmanager, Slack, Discord, Teams]),
@@ -129,7 +131,8 @@ impl Check<'_> {
             },
             SinkKind::Webhook => {
                 let endpoint = self.url()?;
-                TargetSpec::Webhook(self.with_access(endpoint)?)
+                let endpoint = self.with_access(endpoint)?;
+                TargetSpec::Webhook(endpoint, self.signer()?)
             }
             SinkKind::Alertmanager => TargetSpec::Alertmanager(self.alertmanagers()?),
             SinkKind::Kafka => TargetSpec::Kafka(self.kafka(brokers)?),
@@ -156,6 +159,14 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// `None` where the secret is wrong.
+    #[expect(clippy::option_option, reason = "what may be absent may also be wrong")]
+    fn signer(&mut self) -> Option<Option<Signer>> {
+        let Some(secret) = &self.options.signing_secret else { return Some(None) };
+        let secret = self.secret("signing_secret", secret)?;
+        Signer::try_new(&secret).map(Some).map_err(|error| self.fault("signing_secret", error)).ok()
     }
 
     /// The endpoint with the token and the headers.

@@ -162,6 +162,29 @@ fn no_text_is_more_than_text() {
 }
 
 #[test]
+fn what_has_no_room_is_counted() {
+    let rendered = monstrous();
+    let all = rendered.alerts.len();
+    let discord = discord::message(&rendered);
+    let fields = discord["embeds"][0]["fields"].as_array().unwrap();
+    let others = ["Likely causes", "Read on", "Alerts"];
+    let is_alert =
+        |field: &&Value| field["inline"] == false && !others.contains(&field["name"].as_str().unwrap());
+    let told = fields.iter().filter(is_alert).count();
+    assert_eq!(fields.last().unwrap()["value"], format!("and {} more", all - told));
+    assert!(slack::message(&rendered).to_string().contains(&format!("and {} more", all - 10)));
+    let teams = teams::message(&rendered);
+    let blocks = teams["attachments"][0]["content"]["body"].as_array().unwrap();
+    let is_head = |block: &&Value| {
+        let runs = block["inlines"].as_array().unwrap();
+        runs.len() == 1 && runs[0]["weight"] == "Bolder" && runs[0]["size"].is_null()
+    };
+    // But for the headings of causes and alerts.
+    let told = blocks.iter().filter(is_head).count() - 2;
+    assert!(told > 0 && teams.to_string().contains(&format!("and {} more", all - told)), "{told} of {all}");
+}
+
+#[test]
 fn titles_say_in_words_what_happened() {
     let title = |action| rendered(event(action, at("10:00"))).title;
     assert_eq!(title(EventAction::Opened), "🔴 Critical alert: churn");

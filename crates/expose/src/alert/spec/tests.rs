@@ -5,7 +5,11 @@ use crate::alert::fixture::{at, event, incident, opened};
 
 fn spec(toml: &str) -> Result<NotifySpec, Vec<String>> {
     let options: NotifyOptions = toml::from_str(toml).map_err(|error| vec![error.to_string()])?;
-    let env = |name: &str| (name == "HOOK").then(|| "https://example.com/hook/s3cr3t-path".to_owned());
+    let env = |name: &str| match name {
+        "HOOK" => Some("https://example.com/hook/s3cr3t-path".to_owned()),
+        "SIGNING" => Some("s3cr3t-s3cr3t-s3cr3t".to_owned()),
+        _ => None,
+    };
     NotifySpec::try_new(options, "localhost:9092", &BTreeMap::new(), &env)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
@@ -41,6 +45,7 @@ fn all_faults_are_found_each_with_its_place() {
         path = "x"
         topic = "y"
         timeout = "1h"
+        signing_secret = "z"
         [[sinks]]
         name = "twice"
         kind = "file"
@@ -57,6 +62,11 @@ fn all_faults_are_found_each_with_its_place() {
         name = "user"
         kind = "webhook"
         url = "https://me:s3cr3t@example.com"
+        [[sinks]]
+        name = "signed"
+        kind = "webhook"
+        url = "https://example.com"
+        signing_secret = "s3cr3t"
         [[sinks]]
         name = "am"
         kind = "alertmanager"
@@ -80,6 +90,7 @@ fn all_faults_are_found_each_with_its_place() {
     let expected = [
         "sinks[0].name",
         "sinks[0].path",
+        "sinks[0].signing_secret",
         "sinks[0].topic",
         "sinks[0].url",
         "sinks[0].timeout",
@@ -91,13 +102,14 @@ fn all_faults_are_found_each_with_its_place() {
         "sinks[3].quiet_hours.to",
         "sinks[3].quiet_hours.offset",
         "sinks[4].url",
-        "sinks[5].headers.Authorization",
-        "sinks[5].headers.Host",
-        "sinks[5].headers.not a header",
-        "sinks[5].urls[2]",
-        "sinks[5].urls[3]",
-        "sinks[6].urls",
-        "sinks[7].topic",
+        "sinks[5].signing_secret",
+        "sinks[6].headers.Authorization",
+        "sinks[6].headers.Host",
+        "sinks[6].headers.not a header",
+        "sinks[6].urls[2]",
+        "sinks[6].urls[3]",
+        "sinks[7].urls",
+        "sinks[8].topic",
         "routes[0].models[0]",
         "routes[0].sinks[1]",
     ];
