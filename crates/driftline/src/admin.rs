@@ -90,6 +90,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
     let mut document = AdminApi::openapi();
     document.merge(ingest_openapi());
     document.merge(read_openapi());
+    document.merge(crate::alert_routes::openapi());
     document
 }
 

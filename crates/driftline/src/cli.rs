@@ -1,5 +1,7 @@
 //! The command line.
 
+mod alerts;
+mod backtest;
 mod backup;
 mod check;
 mod demo;
@@ -41,6 +43,10 @@ enum Command {
     Replay(replay::Replay),
     /// Send the traffic of a simulated model service to a running Driftline.
     Simulate(simulate::Simulate),
+    /// Try where alerts go.
+    Alerts(alerts::Alerts),
+    /// Run the rules over the past, and show what would have fired when.
+    Backtest(backtest::Backtest),
     /// Check a configuration and report all its faults.
     Check(check::Check),
     /// Ask a running service whether it is ready; for container health checks.
@@ -61,6 +67,8 @@ impl Cli {
             Command::Reference(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Simulate(command) => command.run(),
+            Command::Alerts(command) => command.run(),
+            Command::Backtest(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Healthcheck(command) => command.run(),
             Command::State(command) => command.run(),
@@ -82,6 +90,11 @@ impl ConfigArgument {
     fn load(&self) -> anyhow::Result<Config> {
         Ok(Config::load(&self.config, environment())?)
     }
+}
+
+/// A time, as arguments write it.
+fn time(text: &str) -> Result<driftline_events::EventTime, String> {
+    driftline_events::EventTime::parse(text).ok_or_else(|| "no time as in 2026-01-01T00:00:00Z".to_owned())
 }
 
 /// The environment's variables that are text.

@@ -7,7 +7,7 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
-use driftline_expose::PublishOptions;
+use driftline_expose::{NotifySpec, PublishOptions, RouteOptions, SinkOptions};
 use driftline_source::{IngestOptions, KafkaOptions};
 use driftline_store::JournalOptions;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,10 @@ pub struct Options {
     /// What it publishes to Kafka; nothing without this table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<PublishOptions>,
+    /// Who is told of alerts. With none, they are added to the file `alerts.ndjson` in the state folder.
+    pub sinks: Vec<SinkOptions>,
+    /// Which alerts go to which sinks; with none, all go to all.
+    pub routes: Vec<RouteOptions>,
     /// Models that nobody configured.
     pub registration: RegistrationOptions,
     /// What it shows to Prometheus.
@@ -58,6 +62,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// Who is told of alerts.
+    ///
+    /// # Errors
+    /// [`ConfigError::Faults`]; a configuration was checked when it was read, but secrets are read anew.
+    pub fn notify_spec(&self) -> Result<NotifySpec, ConfigError> {
+        self.options.notify_spec(&self.resolve(&self.options.state.path)).map_err(|found| {
+            let mut faults = Faults::default();
+            found.iter().for_each(|fault| faults.add_error(fault.place.clone(), &fault.error));
+            ConfigError::Faults { name: "the configuration".to_owned(), faults: faults.into_list() }
+        })
+    }
+
     /// Reads a file, lets the environment's `DRIFTLINE_…` keys win over it, and checks everything.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ pub(crate) mod stored;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftline_evaluate::WindowReport;
+use driftline_evaluate::{AlertBook, AlertBookError, AlertEvent, Incident, WindowReport};
 use driftline_events::{EventTime, ModelBatch, ModelId};
 use driftline_expose::{CompareQuery, ModelOrigin, ReadError};
 use driftline_source::Taken;
@@ -96,6 +96,32 @@ pub enum EngineError {
     /// A model's settings do not hold.
     #[error("the settings of a registered model do not hold")]
     Config(#[source] crate::config::ConfigError),
+}
+
+/// What a tick came to.
+#[derive(Debug, Default)]
+pub struct Ticked {
+    /// Reports of windows that closed or changed.
+    pub closed: Vec<Arc<WindowReport>>,
+    /// What changed about alerts.
+    pub events: Vec<AlertEvent>,
+    /// Evaluations that failed.
+    pub failures: Vec<EngineError>,
+}
+
+/// A change of alerts that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AlertChangeError {
+    /// There is no such model.
+    #[error("there is no model {model:?}")]
+    NoModel {
+        /// Its name.
+        model: String,
+    },
+    /// The model's alerts refuse it.
+    #[error(transparent)]
+    Book(#[from] AlertBookError),
 }
 
 impl Engine {
@@ -196,11 +222,12 @@ impl Engine {
         self.models.values()
     }
 
-    /// Evaluates the windows that closed or changed by `now`, keeps their reports and gives them, and forgets what is
-    /// too old. A model that fails is reported and leaves the others alone.
-    pub fn tick(&mut self, now: EventTime) -> (Vec<Arc<WindowReport>>, Vec<EngineError>) {
-        let (mut closed, mut failures) = (Vec::new(), Vec::new());
+    /// Evaluates the windows that closed or changed by `now`, keeps their reports, lets the models' rules look at them,
+    /// and forgets what is too old. A model that fails is reported and leaves the others alone.
+    pub fn tick(&mut self, now: EventTime) -> Ticked {
+        let Ticked { mut closed, mut events, mut failures } = Ticked::default();
         for (id, model) in &mut self.models {
+            let before = closed.len();
             model.advance(now);
             for due in model.due(REVISIONS_PER_TICK) {
                 match model.evaluate(&due) {
@@ -208,15 +235,19 @@ impl Engine {
                         closed.push(Arc::clone(&report));
                         self.history.put(report);
                     }
-                    Err(source) => failures.push(EngineError::Window { model: id.clone(), source }),
+                    Err(source) => {
+                        events.extend(model.alert_of_failure(&source, now));
+                        failures.push(EngineError::Window { model: id.clone(), source });
+                    }
                 }
             }
+            events.extend(model.alert(&closed[before..], now));
             if let Err(source) = model.roll_up() {
                 failures.push(EngineError::Window { model: id.clone(), source });
             }
             model.expire();
         }
-        (closed, failures)
+        Ticked { closed, events, failures }
     }
 
     /// Evaluates the windows that are still open, so that their figures so far can be seen; the rest is as in
@@ -269,6 +300,28 @@ impl Engine {
     /// [`HistoryError`] if they cannot be read.
     pub fn find(&self, query: &HistoryQuery) -> Result<HistoryPage, HistoryError> {
         self.history.find(query)
+    }
+
+    /// The incidents of all models: open, or over for a short while.
+    #[must_use]
+    pub fn incidents(&self) -> Vec<Incident> {
+        self.models.values().flat_map(|model| model.alerts().incidents()).collect()
+    }
+
+    /// Changes a model's alerts for somebody.
+    ///
+    /// # Errors
+    /// [`AlertChangeError`].
+    pub fn change_alerts<T>(
+        &mut self,
+        model: &ModelId,
+        change: impl FnOnce(&mut AlertBook) -> Result<T, AlertBookError>,
+    ) -> Result<T, AlertChangeError> {
+        let model = self
+            .models
+            .get_mut(model)
+            .ok_or_else(|| AlertChangeError::NoModel { model: model.to_string() })?;
+        Ok(model.change_alerts(change)?)
     }
 
     /// Reports that went because there were too many.

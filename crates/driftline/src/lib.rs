@@ -5,6 +5,7 @@
 //! ```
 
 mod admin;
+mod alert_routes;
 mod backup;
 pub mod config;
 mod durability;
@@ -20,8 +21,9 @@ pub mod state_folder;
 mod status;
 
 pub use admin::openapi_document;
+pub use alert_routes::ModelAlerts;
 pub use backup::{Backup, BackupError, backup};
 pub use durability::{DurabilitySnapshot, EntryError, Health, JournalTaskError, Recovery};
-pub use pipeline::{OutboxError, PipelineHandle, Stopped};
+pub use pipeline::{AlertChange, MailboxError, OutboxError, PipelineHandle, Stopped};
 pub use service::{Service, ServiceError, Surroundings, now, system_clock};
 pub use status::Published;

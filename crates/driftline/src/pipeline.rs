@@ -3,13 +3,14 @@
 
 mod checkpoints;
 mod fold;
+mod mailbox;
 mod outbox;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driftline_evaluate::WindowReport;
-use driftline_events::ModelId;
+use driftline_evaluate::{AlertEvent, WindowReport};
+use driftline_events::{EventTime, ModelId};
 use driftline_expose::{CompareQuery, Histogram, ModelDetail, ModelOrigin, ReadError};
 use driftline_source::{Clock, Submission};
 use driftline_store::{HistoryError, HistoryPage, HistoryQuery};
@@ -18,12 +19,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 pub(crate) use checkpoints::{Checkpoints, start};
+pub(crate) use mailbox::Mailbox;
+pub use mailbox::MailboxError;
 pub(crate) use outbox::Outbox;
 pub use outbox::OutboxError;
 
+use crate::alert_routes::ModelAlerts;
 use crate::config::ModelConfig;
 use crate::durability::{Health, Journaled, Requests};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{AlertChangeError, Engine, EngineError, Ticked};
 use crate::registry::Registry;
 use crate::status::{self, Published};
 
@@ -45,6 +49,36 @@ pub(crate) enum Question {
     PutModel(Box<ModelConfig>, Option<Arc<Reference>>, oneshot::Sender<Result<(), EngineError>>),
     PutReference(ModelId, Arc<Reference>, oneshot::Sender<Result<(), EngineError>>),
     Checkpoint(oneshot::Sender<()>),
+    Alerts(oneshot::Sender<Vec<ModelAlerts>>),
+    ChangeAlerts(ModelId, AlertChange, EventTime, oneshot::Sender<Result<(), AlertChangeError>>),
+}
+
+/// What somebody says to alerts.
+#[derive(Clone, Debug)]
+pub enum AlertChange {
+    /// Somebody looks after the incident.
+    Acknowledge {
+        /// Its id.
+        incident: String,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Option<EventTime>,
+    },
+    /// Nobody is to be told of a rule's alerts.
+    Mute {
+        /// The rule.
+        rule: String,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Option<EventTime>,
+    },
+    /// People are to be told of them again.
+    Unmute {
+        /// The rule.
+        rule: String,
+    },
 }
 
 /// Asks the pipeline.
@@ -109,6 +143,27 @@ impl PipelineHandle {
         self.ask(Question::Checkpoint).await
     }
 
+    /// The alerts of all models.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn alerts(&self) -> Result<Vec<ModelAlerts>, Stopped> {
+        self.ask(Question::Alerts).await
+    }
+
+    /// Takes somebody's word on a model's alerts.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the inner error says why it is refused.
+    pub async fn change_alerts(
+        &self,
+        model: ModelId,
+        change: AlertChange,
+        now: EventTime,
+    ) -> Result<Result<(), AlertChangeError>, Stopped> {
+        self.ask(|answer| Question::ChangeAlerts(model, change, now, answer)).await
+    }
+
     /// Whether the pipeline still answers.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -152,6 +207,8 @@ pub(crate) struct PipelineParts {
     pub(crate) checkpoints: Checkpoints,
     /// Reports on their way out, where they are published.
     pub(crate) outbox: Option<Outbox>,
+    /// Alert events on their way to sinks.
+    pub(crate) mailbox: Mailbox,
     pub(crate) requests: Requests,
     pub(crate) health: Arc<Health>,
 }
@@ -226,25 +283,46 @@ impl Pipeline {
 
     fn checkpoint_if_due(&mut self) {
         let sealed = self.parts.checkpoints.begin_if_due(&mut self.parts.engine);
-        if let Some((number, outbox)) = sealed.zip(self.parts.outbox.as_mut()) {
-            outbox.sealed(number);
-        }
+        sealed.into_iter().for_each(|number| self.sealed(number));
+    }
+
+    fn sealed(&mut self, number: u64) {
+        self.parts.mailbox.sealed(number);
+        self.parts.outbox.iter_mut().for_each(|outbox| outbox.sealed(number));
     }
 
     /// Lets reports go out, as far as they are on disk.
     fn publish(&mut self) {
+        let committed = self.parts.checkpoints.number();
+        self.parts.mailbox.pump(committed, &self.parts.health);
         if let Some(outbox) = &mut self.parts.outbox {
-            outbox.pump(self.parts.checkpoints.number(), &self.parts.health);
+            outbox.pump(committed, &self.parts.health);
+        }
+    }
+
+    /// Tells whoever is to be told, as soon as it is on disk.
+    fn tell(&mut self, events: Vec<AlertEvent>) {
+        let mut is_anybody_told = false;
+        for event in events {
+            is_anybody_told |= self.parts.mailbox.put(event);
+        }
+        if is_anybody_told {
+            // Nobody waits for the answer: the checkpoint is what counts.
+            self.parts.checkpoints.wait(oneshot::channel().0);
         }
     }
 
     /// Commits what is left, and lets it go out as far as the brokers take it at once.
     async fn finish(&mut self) {
         let sealed = self.parts.checkpoints.finish(&mut self.parts.engine).await;
-        let Some(outbox) = &mut self.parts.outbox else { return };
-        sealed.into_iter().for_each(|number| outbox.sealed(number));
-        outbox.pump(self.parts.checkpoints.number(), &self.parts.health);
-        outbox.finish(LAST_WORDS).await;
+        sealed.into_iter().for_each(|number| self.sealed(number));
+        self.publish();
+        let outbox = async {
+            if let Some(outbox) = &mut self.parts.outbox {
+                outbox.finish(LAST_WORDS).await;
+            }
+        };
+        tokio::join!(outbox, self.parts.mailbox.finish(LAST_WORDS));
         // What was delivered must not go out again.
         self.parts.checkpoints.finish(&mut self.parts.engine).await;
     }
@@ -256,7 +334,8 @@ impl Pipeline {
         }
         let started = Instant::now();
         let now = (self.parts.clock)();
-        let (closed, mut failures) = self.parts.engine.tick(now);
+        let Ticked { closed, events, mut failures } = self.parts.engine.tick(now);
+        self.tell(events);
         if let Some(outbox) = &mut self.parts.outbox {
             closed.iter().for_each(|report| outbox.put(report, now));
         }
@@ -311,14 +390,26 @@ impl Pipeline {
                 self.answer_when_durable(put, answer);
             }
             Question::Checkpoint(answer) => self.parts.checkpoints.wait(answer),
+            Question::Alerts(answer) => drop(answer.send(status::alerts(&self.parts.engine))),
+            Question::ChangeAlerts(model, change, now, answer) => {
+                let changed = self.parts.engine.change_alerts(&model, |book| match change {
+                    AlertChange::Acknowledge { incident, reason, until } => {
+                        book.acknowledge(&incident, &reason, until, now).map(Some)
+                    }
+                    AlertChange::Mute { rule, reason, until } => book.mute(&rule, &reason, until, now),
+                    AlertChange::Unmute { rule } => book.unmute(&rule, now),
+                });
+                let changed = changed.map(|event| self.tell(event.into_iter().collect()));
+                self.answer_when_durable(changed, answer);
+            }
         }
     }
 
     /// What was put must outlive a crash once its sender has heard of it.
-    fn answer_when_durable(
+    fn answer_when_durable<E: Send + 'static>(
         &mut self,
-        put: Result<(), EngineError>,
-        answer: oneshot::Sender<Result<(), EngineError>>,
+        put: Result<(), E>,
+        answer: oneshot::Sender<Result<(), E>>,
     ) {
         if put.is_err() {
             return drop(answer.send(put));

@@ -23,10 +23,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
+use crate::alert_routes;
 use crate::config::Config;
 use crate::durability::{Committed, Committer, Health, JournalTask, JournalTaskError, Requests};
 use crate::engine::{Engine, EngineError, EngineLimits};
-use crate::pipeline::{self, Checkpoints, Outbox, OutboxError, Pipeline, PipelineHandle, PipelineParts};
+use crate::pipeline::{
+    self, Checkpoints, Mailbox, MailboxError, Outbox, OutboxError, Pipeline, PipelineHandle, PipelineParts,
+};
 use crate::read_model::PipelineModel;
 use crate::reference_files::{ReferenceFileError, load_or_build};
 use crate::registry::Registry;
@@ -84,6 +87,9 @@ pub enum ServiceError {
     /// Nothing can be published.
     #[error(transparent)]
     Publish(#[from] OutboxError),
+    /// Nobody can be told of alerts.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
     /// The engine refused a configured or stored model.
     #[error("a model cannot be watched")]
     Model(#[from] EngineError),
@@ -190,9 +196,10 @@ impl Service {
         let expose_spec =
             ExposeSpec::try_from(ExposeOptions { max_series }).map_err(|error| config_error(vec![error]))?;
         let kafka_spec = options.kafka_spec().transpose().map_err(config_error)?;
+        let folder = config.resolve(&options.state.path);
+        let notify_spec = options.notify_spec(&folder).map_err(config_error)?;
         let publish_spec = options.publish_spec().transpose().map_err(config_error)?;
         let journal_spec = JournalSpec::try_from(options.journal.clone()).map_err(config_error)?;
-        let folder = config.resolve(&options.state.path);
         let references = ReferenceFolder::of(&folder);
         let registry = Arc::new(Registry::new(options.registration));
         let health = Arc::new(Health::default());
@@ -232,6 +239,8 @@ impl Service {
         let (kafka_sender, kafka) = mpsc::channel(KAFKA_SUBMISSIONS);
         let checkpoint_every = options.state.checkpoint_every.duration();
         let source = format!("/driftline/{}", state.id());
+        let mailbox =
+            Mailbox::open(state.clone(), notify_spec, &source, Arc::clone(&clock), &engine.incidents())?;
         let outbox = publish_spec.map(|spec| Outbox::open(state.clone(), &spec, source)).transpose()?;
         let (pipeline, handle, published) = Pipeline::new(PipelineParts {
             engine,
@@ -242,6 +251,7 @@ impl Service {
             evaluate_every: options.metrics.evaluate_every.duration(),
             checkpoints: Checkpoints::new(state.clone(), committing, checkpoint_every, &start, given_up),
             outbox,
+            mailbox,
             requests: Requests::new(state.clone()),
             health: Arc::clone(&health),
         });
@@ -273,8 +283,10 @@ impl Service {
             max_upload_bytes: options.ingest.max_decompressed_bytes,
             state: state.clone(),
         };
-        let routes =
-            ingest_router(ingest).merge(read_router(read, Arc::new(metrics))).merge(admin::router(admin));
+        let routes = ingest_router(ingest)
+            .merge(read_router(read, Arc::new(metrics)))
+            .merge(admin::router(admin))
+            .merge(alert_routes::router(handle.clone(), Arc::clone(&clock)));
         let app = Shell::new(tokens).timeout(options.server.request_timeout.duration()).around(routes);
 
         let stop = CancellationToken::new();
@@ -533,6 +545,7 @@ fn snapshot_source(
             failed_evaluations: published.faults.1,
             durability: health.snapshot().shown(),
             kafka: kafka.as_ref().map(|kafka| status::kafka(kafka.snapshot())),
+            alert_sinks: health.snapshot().sinks.into_iter().map(Into::into).collect(),
             ..status::service(ingest.snapshot())
         };
         Arc::new(Snapshot {

@@ -1,15 +1,17 @@
 //! The engine's state as others see it: what metrics show, and what the read API says of models.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftline_evaluate::WindowReport;
+use driftline_evaluate::{AlertBook, AlertState, WindowReport};
 use driftline_events::EventTime;
 use driftline_expose::{
-    Histogram, KafkaFigures, ModelDetail, ModelOverview, ModelSnapshot, PartitionFigures, PayloadCount,
-    RejectedCount, RequestCount, RowCount, ServiceSnapshot, VersionTraffic,
+    AlertFigures, Histogram, KafkaFigures, ModelDetail, ModelOverview, ModelSnapshot, PartitionFigures,
+    PayloadCount, RejectedCount, RequestCount, RowCount, ServiceSnapshot, VersionTraffic,
 };
 use driftline_source::{IngestSnapshot, KafkaSnapshot};
 
+use crate::alert_routes::ModelAlerts;
 use crate::engine::{Engine, LabelCounts, Model};
 
 /// What the pipeline publishes after every tick.
@@ -55,6 +57,20 @@ impl Published {
     }
 }
 
+/// The alerts of every model.
+pub(crate) fn alerts(engine: &Engine) -> Vec<ModelAlerts> {
+    let one = |model: &Model| {
+        let book = model.alerts();
+        ModelAlerts {
+            model: book.model().to_owned(),
+            incidents: book.incidents(),
+            rules: book.states(),
+            counts: book.counts().clone(),
+        }
+    };
+    engine.models().map(one).collect()
+}
+
 fn snapshot(model: &Model) -> ModelSnapshot {
     let status = model.status();
     let versions = model.versions().iter().map(|(version, counters)| VersionTraffic {
@@ -75,7 +91,37 @@ fn snapshot(model: &Model) -> ModelSnapshot {
         panes: status.sizes.panes as u64,
         learning: status.learning,
         versions: versions.collect(),
+        alerts: alert_figures(model.alerts()),
     }
+}
+
+fn alert_figures(book: &AlertBook) -> AlertFigures {
+    let mut figures = AlertFigures::default();
+    let mut undecided: BTreeMap<String, u64> = BTreeMap::new();
+    for rule in book.states() {
+        if rule.state == Some(AlertState::Firing) {
+            figures.firing[rule.severity as usize] += 1;
+        }
+        if let Some(unknown) = rule.unknown {
+            let reason = serde_json::to_value(unknown).ok();
+            let reason = reason.as_ref().and_then(|reason| reason.as_str()).unwrap_or_default().to_owned();
+            *undecided.entry(reason).or_default() += 1;
+        }
+    }
+    figures.undecided = undecided.into_iter().collect();
+    for (rule, counts) in book.counts() {
+        let all = [
+            ("fired", counts.fired),
+            ("resolved", counts.resolved),
+            ("retracted", counts.retracted),
+            ("confirmed", counts.confirmed),
+            ("acknowledged", counts.acknowledged),
+            ("muted", counts.muted),
+        ];
+        let happened = all.into_iter().filter(|(_, count)| *count > 0);
+        figures.outcomes.extend(happened.map(|(outcome, count)| (rule.clone(), outcome, count)));
+    }
+    figures
 }
 
 /// Labels since the start, by what became of them.

@@ -7,8 +7,9 @@ use driftline_events::EventTime;
 use serde_json::{Value, json};
 
 use crate::snapshot::{
-    AlertSinkFigures, DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount,
-    PublishFigures, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
+    AlertFigures, AlertSinkFigures, DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures,
+    PayloadCount, PublishFigures, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot,
+    VersionTraffic,
 };
 
 fn quality(ratio: f64, finding: bool) -> Value {
@@ -166,6 +167,11 @@ pub(crate) fn snapshot(reports: Vec<Arc<WindowReport>>) -> Snapshot {
             panes: 60,
             learning: Some((100, 10_000)),
             versions: vec![traffic],
+            alerts: AlertFigures {
+                firing: [1, 0, 1],
+                undecided: vec![("no_labels".into(), 1)],
+                outcomes: vec![("InputDrift".into(), "fired", 2)],
+            },
         }],
         service,
     }

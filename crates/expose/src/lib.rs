@@ -36,6 +36,7 @@ pub use read::{
     ReadModel, ReferencePeriod, SegmentFilter, WindowsQuery, read_openapi, read_router,
 };
 pub use snapshot::{
-    AlertSinkFigures, DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures, PayloadCount,
-    PublishFigures, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot, VersionTraffic,
+    AlertFigures, AlertSinkFigures, DurabilityFigures, KafkaFigures, ModelSnapshot, PartitionFigures,
+    PayloadCount, PublishFigures, RejectedCount, RequestCount, RowCount, ServiceSnapshot, Snapshot,
+    VersionTraffic,
 };

@@ -49,6 +49,19 @@ pub struct ModelSnapshot {
     pub learning: Option<(u64, u64)>,
     /// The traffic of each of its versions.
     pub versions: Vec<VersionTraffic>,
+    /// Its alerts.
+    pub alerts: AlertFigures,
+}
+
+/// A model's alerts in numbers.
+#[derive(Clone, Debug, Default)]
+pub struct AlertFigures {
+    /// Alerts that fire: minor, major, critical.
+    pub firing: [u64; 3],
+    /// Rules on versions and segments that cannot say anything of the latest window, by reason.
+    pub undecided: Vec<(String, u64)>,
+    /// What happened to alerts, by rule and outcome; what never did is left out.
+    pub outcomes: Vec<(String, &'static str, u64)>,
 }
 
 /// The traffic of one model version since the start.
@@ -208,6 +221,8 @@ pub struct DurabilityFigures {
     pub checkpoint_bytes: u64,
     /// When the last checkpoint became durable, in seconds since the epoch.
     pub checkpoint_time: Option<f64>,
+    /// Alert events that were left out since too many waited, or their sink is no more.
+    pub alerts_dropped: u64,
     /// How events are published, where they are.
     pub publish: Option<PublishFigures>,
 }

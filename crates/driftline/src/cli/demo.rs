@@ -1,5 +1,6 @@
 //! `driftline demo`: the service and a simulated model service in one process, and a story of a few minutes.
 
+mod alarms;
 mod setup;
 mod tell;
 mod view;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use driftline::Service;
-use driftline_evaluate::WindowReport;
+use driftline_evaluate::{Incident, WindowReport};
 use driftline_simulate::{SimulateError, SimulateOptions, SimulateSpec, SimulatorHandle, Story, run};
 use driftline_store::HistoryQuery;
 use tokio_util::sync::CancellationToken;
@@ -104,6 +105,12 @@ impl Stage {
         let page =
             self.service.handle().find(query).await.ok().flatten().and_then(Result::ok).unwrap_or_default();
         page.reports.into_iter().rev().filter(|report| report.is_final && report.rows > 0).collect()
+    }
+
+    /// What fires, and what was over lately.
+    async fn incidents(&self) -> Vec<Incident> {
+        let models = self.service.handle().alerts().await.unwrap_or_default();
+        models.into_iter().flat_map(|model| model.incidents).collect()
     }
 
     fn elapsed(&self) -> Duration {

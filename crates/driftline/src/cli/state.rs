@@ -43,15 +43,11 @@ struct Export {
     #[arg(long)]
     model: Option<String>,
     /// Only windows that end after this time, like 2026-01-01T00:00:00Z.
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = super::time)]
     from: Option<EventTime>,
     /// Only windows that start before this time.
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = super::time)]
     to: Option<EventTime>,
-}
-
-fn time(text: &str) -> Result<EventTime, String> {
-    EventTime::parse(text).ok_or_else(|| "no time as in 2026-01-01T00:00:00Z".to_owned())
 }
 
 /// A folder that is read must be there: opening would make an empty one.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftline_evaluate::{
-    DriftOptions, DriftSpec, PerformanceOptions, PerformanceSpec, ReferenceOptions, ReferenceSpec,
+    AlertOptions, AlertSpec, AlertWindow, DriftOptions, DriftSpec, PerformanceOptions, PerformanceSpec,
+    ReferenceOptions, ReferenceSpec,
 };
 use driftline_events::{Feature, ModelId, ModelSchema, Span, Task};
 use driftline_tables::{ColumnMap, ColumnOptions};
@@ -41,6 +42,9 @@ pub struct ModelOptions {
     /// What its windows are compared with.
     #[serde(default)]
     pub reference: ReferenceOptions,
+    /// What alerts. With nothing written, the default rules do.
+    #[serde(default)]
+    pub alerts: AlertOptions,
     /// The columns of tables, for references and replays.
     #[serde(default)]
     pub columns: ColumnOptions,
@@ -152,6 +156,7 @@ impl ModelOptions {
             segments: Vec::new(),
             max_segment_values: default_segment_values(),
             windows: Vec::new(),
+            alerts: AlertOptions::default(),
             reference: ReferenceOptions::default(),
             columns: ColumnOptions::default(),
             drift: DriftOptions::default(),
@@ -200,6 +205,8 @@ pub struct ModelConfig {
     pub drift: DriftSpec,
     /// When performance is known well enough.
     pub performance: PerformanceSpec,
+    /// What alerts.
+    pub alerts: Arc<AlertSpec>,
     /// The columns of tables.
     pub columns: ColumnMap,
 }
@@ -232,6 +239,16 @@ impl ModelConfig {
             _ => Duration::ZERO,
         }
     }
+}
+
+fn alert_windows(time: &TimeSpec) -> Vec<AlertWindow> {
+    let windows = time.windows().iter();
+    let one = |window: &driftline_window::WindowSpec| AlertWindow {
+        name: window.name().to_string(),
+        length: window.length(),
+        every: window.every(),
+    };
+    windows.map(one).collect()
 }
 
 /// Checks a model's settings; all faults are added, with keys under `place`.
@@ -273,6 +290,11 @@ pub(super) fn check(
     let time = TimeSpec::try_new(&time, &options.windows)
         .map_err(|found| found.iter().for_each(|fault| faults.add_error(key("windows"), fault)))
         .ok();
+    let alerts = time.as_ref().and_then(|time| {
+        AlertSpec::try_new(options.alerts.clone(), &alert_windows(time))
+            .map_err(|found| found.iter().for_each(|fault| faults.add_error(key("alerts"), fault)))
+            .ok()
+    });
     let mut reference = ReferenceSpec::try_from(options.reference.clone())
         .map_err(|error| faults.add_error(key("reference"), &error))
         .ok();
@@ -315,6 +337,7 @@ pub(super) fn check(
         reference: reference?,
         drift: drift?,
         performance: performance?,
+        alerts: Arc::new(alerts?),
         columns: columns?,
     })
 }

@@ -1,10 +1,10 @@
 //! The service's own settings.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use driftline_events::Span;
-use driftline_expose::{PublishSpec, PublishSpecError};
+use driftline_expose::{NotifyFault, NotifyOptions, NotifySpec, PublishSpec, PublishSpecError, SinkOptions};
 use driftline_http::{TokenOptions, Tokens};
 use driftline_source::{IngestSpec, KafkaSpec, KafkaSpecError};
 use driftline_store::JournalSpec;
@@ -149,6 +149,19 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Who is told of alerts; `state` is the state folder.
+    pub(crate) fn notify_spec(&self, state: &Path) -> Result<NotifySpec, Vec<NotifyFault>> {
+        let mut options = NotifyOptions { sinks: self.sinks.clone(), routes: self.routes.clone() };
+        if options.sinks.is_empty() {
+            options.sinks.push(SinkOptions::file("file", state.join("alerts.ndjson")));
+        }
+        let kafka = self.kafka.clone().unwrap_or_default();
+        let properties = kafka.properties.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        NotifySpec::try_new(options, &kafka.brokers, &properties.collect(), &|name| std::env::var(name).ok())
+    }
+}
+
 /// Adds the faults of the service's settings.
 pub(super) fn check(options: &Options, faults: &mut Faults) {
     if let Err(errors) = Tokens::try_new(options.server.tokens.clone()) {
@@ -185,6 +198,9 @@ pub(super) fn check(options: &Options, faults: &mut Faults) {
         for error in errors {
             faults.add_error("publish", &error);
         }
+    }
+    if let Err(found) = options.notify_spec(&options.state.path) {
+        found.iter().for_each(|fault| faults.add_error(fault.place.clone(), &fault.error));
     }
     for (place, span) in [
         ("state.checkpoint_every", options.state.checkpoint_every),

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use driftline_expose::DurabilityFigures;
+use driftline_expose::{DurabilityFigures, SinkSnapshot};
 
 /// Shared by the parts that keep events safe, and read by whoever asks.
 #[derive(Debug, Default)]
@@ -35,6 +35,8 @@ pub struct DurabilitySnapshot {
     pub checkpoint_fault: Option<String>,
     /// Why rows cannot be folded for what is on disk cannot be read; `None` while it can.
     pub read_fault: Option<String>,
+    /// How it stands with each sink of alerts.
+    pub sinks: Vec<SinkSnapshot>,
     /// Counts, times and sizes.
     pub figures: DurabilityFigures,
 }

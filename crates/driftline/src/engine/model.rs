@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema};
-use driftline_evaluate::{ReferenceSpec, WindowReport};
+use driftline_evaluate::{AlertBook, AlertEvent, ReferenceSpec, WindowReport};
 use driftline_events::{EventTime, FeatureKind, ModelBatch, ModelSchema, layout};
 use driftline_expose::ModelOrigin;
 use driftline_summary::Reference;
@@ -52,6 +52,7 @@ pub struct Model {
     pub(super) config: ModelConfig,
     pub(super) windower: Windower,
     pub(super) reference: Option<Arc<Reference>>,
+    pub(super) alerts: AlertBook,
     versions: BTreeMap<String, VersionCounters>,
     labels: LabelCounts,
     late: u64,
@@ -84,10 +85,12 @@ impl Model {
             pending,
         );
         windower.know_segments(reference.iter().flat_map(|reference| reference.segments.keys()));
+        let alerts = AlertBook::new(config.schema.model().as_str(), Arc::clone(&config.alerts));
         Self {
             config,
             windower,
             reference,
+            alerts,
             versions: BTreeMap::new(),
             labels: LabelCounts::default(),
             late: 0,
@@ -184,6 +187,34 @@ impl Model {
         let report = self.report(&window)?;
         self.remember(&report);
         Ok(report)
+    }
+
+    /// Lets the rules look at the windows that closed or changed, and at the clock.
+    pub(super) fn alert(&mut self, reports: &[Arc<WindowReport>], now: EventTime) -> Vec<AlertEvent> {
+        let mut events = self.alerts.take(reports.iter().map(|report| &**report));
+        events.extend(self.alerts.clock(now));
+        self.unsaved.alerts |= !reports.is_empty() || !events.is_empty();
+        events
+    }
+
+    /// Lets the rules know that a window could not be evaluated.
+    pub(super) fn alert_of_failure(&mut self, error: &WindowError, now: EventTime) -> Option<AlertEvent> {
+        self.unsaved.alerts = true;
+        self.alerts.failed(&error.to_string(), now)
+    }
+
+    pub(super) fn change_alerts<T, E>(
+        &mut self,
+        change: impl FnOnce(&mut AlertBook) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.unsaved.alerts = true;
+        change(&mut self.alerts)
+    }
+
+    /// Its alerts.
+    #[must_use]
+    pub const fn alerts(&self) -> &AlertBook {
+        &self.alerts
     }
 
     /// Takes a report for the latest if it is.

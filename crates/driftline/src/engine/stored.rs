@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use driftline_evaluate::{AlertBook, AlertBookError};
 use driftline_events::{Feature, ModelSchema};
 use driftline_expose::ModelOrigin;
 use driftline_store::{HistoryError, State, StateError, Table};
@@ -26,6 +27,7 @@ enum ModelPart {
     Settings = 0,
     Windows = 1,
     Reference = 2,
+    Alerts = 3,
 }
 
 fn part_key(number: u32, part: ModelPart) -> [u8; 5] {
@@ -63,6 +65,9 @@ pub enum StoredModelError {
     /// Windows that cannot be used.
     #[error(transparent)]
     Windows(#[from] RestoreError),
+    /// Alerts that cannot be used.
+    #[error("its stored alerts cannot be used")]
+    Alerts(#[source] AlertBookError),
     /// A reference that cannot be used.
     #[error("its stored reference cannot be used; restore the state folder from a backup")]
     Reference(#[source] DecodeError),
@@ -163,13 +168,15 @@ pub(super) struct Unsaved {
     pub(super) settings: bool,
     pub(super) windows: bool,
     pub(super) reference: bool,
+    pub(super) alerts: bool,
 }
 
 impl Unsaved {
     /// A model that was never stored.
-    pub(super) const ALL: Self = Self { settings: true, windows: true, reference: true };
+    pub(super) const ALL: Self = Self { settings: true, windows: true, reference: true, alerts: true };
     /// A model that was just restored.
-    pub(super) const NOTHING: Self = Self { settings: false, windows: false, reference: false };
+    pub(super) const NOTHING: Self =
+        Self { settings: false, windows: false, reference: false, alerts: false };
 }
 
 /// Puts what changed of a model into the next checkpoint.
@@ -185,6 +192,9 @@ pub(super) fn save(model: &mut Model, number: u32, state: &State) {
     }
     if unsaved.windows {
         state.put(Table::Models, &part_key(number, ModelPart::Windows), model.windower.encode_state());
+    }
+    if unsaved.alerts {
+        state.put(Table::Models, &part_key(number, ModelPart::Alerts), model.alerts.encode());
     }
     if unsaved.reference {
         let key = part_key(number, ModelPart::Reference);
@@ -220,6 +230,10 @@ pub(super) fn restore(model: &mut Model, number: u32, state: &State) -> Result<(
     if let Some(bytes) = state.get(Table::Models, &part_key(number, ModelPart::Reference))? {
         let reference = Reference::decode(&bytes).map_err(StoredModelError::Reference)?;
         model.reference = Some(Arc::new(reference));
+    }
+    if let Some(bytes) = state.get(Table::Models, &part_key(number, ModelPart::Alerts))? {
+        let spec = Arc::clone(&model.config.alerts);
+        model.alerts = AlertBook::decode(&bytes, spec).map_err(StoredModelError::Alerts)?;
     }
     model.unsaved = Unsaved::NOTHING;
     Ok(())

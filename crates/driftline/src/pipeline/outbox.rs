@@ -20,6 +20,9 @@ use crate::durability::{Health, causes};
 /// Messages that may wait for brokers that are away; then the oldest go, which are in the history all the same.
 const CAPACITY: u64 = 100_000;
 
+/// How the keys of reports begin in [`Table::Outbox`].
+const REPORT: u8 = b'r';
+
 /// How many are read and handed over at a time: the publisher's queue takes about as many.
 const STEP: usize = 1_024;
 
@@ -53,13 +56,23 @@ pub enum OutboxError {
     Publish(#[from] PublishError),
 }
 
+fn key_of(number: u64) -> [u8; 9] {
+    let mut key = [REPORT; 9];
+    key[1..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn number_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+}
+
 impl Outbox {
     /// Goes on with what the state has. `source` is what events say of where they come from.
     pub(crate) fn open(state: State, spec: &PublishSpec, source: String) -> Result<Self, OutboxError> {
         let end = |reverse| -> Result<Option<u64>, StateError> {
             let mut found = None;
-            state.scan(Table::Outbox, &[], reverse, &mut |key, _| {
-                found = key.try_into().ok().map(u64::from_be_bytes);
+            state.scan(Table::Outbox, &[REPORT], reverse, &mut |key, _| {
+                found = number_of(key);
                 ControlFlow::Break(())
             })?;
             Ok(found)
@@ -92,7 +105,7 @@ impl Outbox {
     pub(crate) fn put(&mut self, report: &WindowReport, now: EventTime) {
         let message = window_report_message(&self.topic, report, &self.source, now);
         let bytes = postcard::to_stdvec(&message).expect("a vector takes all");
-        self.state.put(Table::Outbox, &self.next.to_be_bytes(), bytes);
+        self.state.put(Table::Outbox, &key_of(self.next), bytes);
         self.next += 1;
         while self.next - self.oldest > CAPACITY {
             if self.dropped == 0 {
@@ -103,7 +116,7 @@ impl Outbox {
                      are in the history."
                 );
             }
-            self.state.remove(Table::Outbox, &self.oldest.to_be_bytes());
+            self.state.remove(Table::Outbox, &key_of(self.oldest));
             self.oldest += 1;
             self.unsent = self.unsent.max(self.oldest);
             self.dropped += 1;
@@ -143,7 +156,7 @@ impl Outbox {
     fn hear(&mut self) {
         let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
         for number in heard {
-            self.state.remove(Table::Outbox, &number.to_be_bytes());
+            self.state.remove(Table::Outbox, &key_of(number));
             // They are delivered in order, unless one was refused.
             self.oldest = self.oldest.max(number + 1);
         }
@@ -151,20 +164,24 @@ impl Outbox {
 
     fn hand_over(&mut self) -> Result<(), StateError> {
         let mut messages = Vec::new();
-        let (from, to) = (self.unsent.to_be_bytes(), self.durable);
+        let (from, to) = (key_of(self.unsent), self.durable);
         if self.unsent >= to {
             return Ok(());
         }
-        self.state.scan_from(Table::Outbox, &[], Bound::Included(&from), false, &mut |key, value| {
-            let Some(number) = key.try_into().ok().map(u64::from_be_bytes) else {
-                return ControlFlow::Continue(());
-            };
-            if number >= to || messages.len() == STEP {
-                return ControlFlow::Break(());
-            }
-            messages.push((number, postcard::from_bytes::<Message>(value)));
-            ControlFlow::Continue(())
-        })?;
+        self.state.scan_from(
+            Table::Outbox,
+            &[REPORT],
+            Bound::Included(&from),
+            false,
+            &mut |key, value| {
+                let Some(number) = number_of(key) else { return ControlFlow::Continue(()) };
+                if number >= to || messages.len() == STEP {
+                    return ControlFlow::Break(());
+                }
+                messages.push((number, postcard::from_bytes::<Message>(value)));
+                ControlFlow::Continue(())
+            },
+        )?;
         for (number, message) in messages {
             match message {
                 Ok(message) => {
@@ -174,7 +191,7 @@ impl Outbox {
                 }
                 Err(error) => {
                     tracing::error!(%error, number, "A message in the outbox cannot be read; it is left out.");
-                    self.state.remove(Table::Outbox, &number.to_be_bytes());
+                    self.state.remove(Table::Outbox, &key_of(number));
                     self.dropped += 1;
                 }
             }

@@ -108,6 +108,26 @@ pub struct SinkOptions {
     pub quiet_hours: Option<QuietHoursOptions>,
 }
 
+impl SinkOptions {
+    /// A file that lines are added to.
+    #[must_use]
+    pub fn file(name: &str, path: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: SinkKind::File,
+            path: Some(path),
+            url: None,
+            urls: Vec::new(),
+            signing_secret: None,
+            token: None,
+            headers: BTreeMap::new(),
+            topic: None,
+            timeout: None,
+            quiet_hours: None,
+        }
+    }
+}
+
 /// When minor alerts wait. They are sent when it ends, unless their incident is over by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

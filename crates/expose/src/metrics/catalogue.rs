@@ -52,6 +52,7 @@ pub static METRICS: LazyLock<Vec<MetricDoc>> = LazyLock::new(|| {
         durability::DOCS.to_vec(),
         kafka::DOCS.to_vec(),
         publish::DOCS.to_vec(),
+        alert::MODEL_DOCS.to_vec(),
         alert::DOCS.to_vec(),
         process::DOCS.to_vec(),
     ]

@@ -169,6 +169,7 @@ pub(crate) fn write(writer: &mut Writer<'_, '_>, snapshot: &Snapshot) -> fmt::Re
     if let Some(figures) = &service.durability.publish {
         publish::write(writer, figures)?;
     }
+    alert::write_models(writer, snapshot)?;
     alert::write(writer, &service.alert_sinks)?;
     writer.histograms("driftline_evaluation_duration_seconds", std::iter::once(([], &service.evaluation)))?;
     let last = service.last_evaluation.map(|time| time.as_seconds());

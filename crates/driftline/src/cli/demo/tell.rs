@@ -6,6 +6,7 @@ use driftline_evaluate::WindowReport;
 use driftline_events::EventTime;
 use tokio_util::sync::CancellationToken;
 
+use super::alarms::Alarms;
 use super::{Stage, stopped};
 use crate::cli::table::{metric, most_drifted};
 
@@ -20,6 +21,7 @@ pub(super) async fn lines(stage: &Stage, keep_running: bool, stop: &Cancellation
     );
     let mut title = "";
     let mut seen: Option<EventTime> = None;
+    let mut alarms = Alarms::default();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     let mut ended = std::pin::pin!(stopped(stop));
     loop {
@@ -39,6 +41,9 @@ pub(super) async fn lines(stage: &Stage, keep_running: bool, stop: &Cancellation
                 seen = Some(report.window.end);
                 println!("{:>3} s  {}", elapsed.as_secs(), line(&report));
             }
+        }
+        for text in alarms.news(&stage.incidents().await) {
+            println!("{:>3} s  {text}", elapsed.as_secs());
         }
         if elapsed >= stage.story.duration() && !keep_running {
             return Ok(());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
-use driftline_evaluate::{FeatureReport, Severity, WindowReport};
+use driftline_evaluate::{AlertSeverity, FeatureReport, Incident, IncidentState, Severity, WindowReport};
 use driftline_simulate::{Progress, Scenario};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -16,7 +16,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Row, T
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Stage, stopped};
+use super::{Stage, alarms, stopped};
 use crate::cli::table::metric;
 
 const REDRAW: Duration = Duration::from_millis(250);
@@ -31,8 +31,9 @@ pub(super) async fn show(stage: &Stage, stop: &CancellationToken) -> anyhow::Res
         tokio::select! {
             _ = tick.tick() => {
                 let windows = stage.windows().await;
+                let incidents = stage.incidents().await;
                 let progress = stage.simulator.progress();
-                if let Err(error) = terminal.draw(|frame| draw(frame, stage, &windows, &progress)) {
+                if let Err(error) = terminal.draw(|frame| draw(frame, stage, &windows, &incidents, &progress)) {
                     break Err(error).context("cannot draw in the terminal");
                 }
             }
@@ -80,9 +81,16 @@ fn toggle(stage: &Stage, key: char) {
     }
 }
 
-fn draw(frame: &mut Frame<'_>, stage: &Stage, windows: &[Arc<WindowReport>], progress: &Progress) {
-    let [head, charts, body, foot] = Layout::vertical([
+fn draw(
+    frame: &mut Frame<'_>,
+    stage: &Stage,
+    windows: &[Arc<WindowReport>],
+    incidents: &[Incident],
+    progress: &Progress,
+) {
+    let [head, alerts, charts, body, foot] = Layout::vertical([
         Constraint::Length(4),
+        Constraint::Length(5),
         Constraint::Min(8),
         Constraint::Length(15),
         Constraint::Length(5),
@@ -94,6 +102,7 @@ fn draw(frame: &mut Frame<'_>, stage: &Stage, windows: &[Arc<WindowReport>], pro
     let latest = windows.last().map(Arc::as_ref);
 
     draw_phase(frame, head, stage, progress);
+    draw_alerts(frame, alerts, incidents);
     let drift = series(windows, |report| {
         report.features.iter().filter_map(|feature| feature.psi.excess.value()).reduce(f64::max)
     });
@@ -142,6 +151,26 @@ fn draw_phase(frame: &mut Frame<'_>, area: Rect, stage: &Stage, progress: &Progr
             .block(Block::bordered().title(" Driftline demo ".bold())),
         area,
     );
+}
+
+/// The latest incident and what it comes from.
+fn draw_alerts(frame: &mut Frame<'_>, area: Rect, incidents: &[Incident]) {
+    let mut lines = Vec::new();
+    match incidents.first() {
+        None => lines.push(Line::from("Nothing fires.").dim()),
+        Some(incident) => {
+            let colour = match (incident.state, incident.severity) {
+                (IncidentState::Resolved, _) => Color::Green,
+                (_, AlertSeverity::Critical) => Color::Red,
+                _ => Color::Yellow,
+            };
+            let word = Span::from(alarms::word(incident)).bold().fg(colour);
+            lines.push(Line::from(vec![word, Span::from(format!("  {}", incident.summary))]));
+            let causes = incident.causes.iter().take(2);
+            lines.extend(causes.map(|cause| Line::from(format!("  {}", cause.text)).dim()));
+        }
+    }
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" Alerts ".bold())), area);
 }
 
 /// A figure of each window over its end in minutes before the latest one.

@@ -1,0 +1,168 @@
+//! Alerts of a whole service: they fire, say why, end, and outlive kills, none told twice under another id.
+//!
+//! `DRIFTLINE_TEST_SEED` repeats a run's traffic and moments.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use driftline_tests::number_from;
+use driftline_tests::process::ServiceProcess;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+    [state]
+    checkpoint_every = "300ms"
+    [metrics]
+    evaluate_every = "300ms"
+    [[models]]
+    name = "m"
+    task = "binary"
+    positive = "yes"
+    idle_timeout = "off"
+    segments = ["country"]
+    features = [{ name = "income", kind = "numeric" }, { name = "plan", kind = "categorical" }]
+    windows = [{ name = "10m", length = "10m" }]
+    reference = { kind = "learned", learn_rows = 2000 }
+"#;
+
+/// 2026-01-01T00:00:00Z
+const FIRST: i64 = 1_767_225_600_000;
+const WINDOW: i64 = 600_000;
+const ROWS: i64 = 600;
+
+/// What is wrong in a window.
+#[derive(Clone, Copy, PartialEq)]
+enum Trouble {
+    None,
+    Errors,
+    Drift,
+}
+
+/// The traffic of one window.
+fn window(number: i64, trouble: Trouble, seed: u64) -> String {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ number as u64);
+    let mut body = String::new();
+    for row in 0..ROWS {
+        let shift = if trouble == Trouble::Drift { 40_000.0 } else { 0.0 };
+        let income: f64 = rng.random_range(20_000.0..80_000.0) + shift;
+        let plan = if rng.random_bool(0.3) { "gold" } else { "lead" };
+        let status = if trouble == Trouble::Errors && rng.random_bool(0.3) { "error" } else { "ok" };
+        let score: f64 = rng.random();
+        let event = json!({
+            "model": "m", "version": "1", "prediction_id": format!("{number}-{row}"),
+            "timestamp": FIRST + number * WINDOW + row * WINDOW / ROWS,
+            "features": {"income": income, "plan": plan}, "tags": {"country": if row % 2 == 0 { "BE" } else { "NL" }},
+            "prediction": {"label": if score >= 0.5 { "yes" } else { "no" }, "score": score},
+            "latency_ms": rng.random_range(5.0..20.0), "status": status,
+        });
+        writeln!(body, "{event}").unwrap();
+    }
+    body
+}
+
+/// Healthy, errors, healthy, drift, healthy.
+fn troubles() -> Vec<Trouble> {
+    let stretch = |trouble, windows| std::iter::repeat_n(trouble, windows);
+    stretch(Trouble::None, 14)
+        .chain(stretch(Trouble::Errors, 4))
+        .chain(stretch(Trouble::None, 8))
+        .chain(stretch(Trouble::Drift, 4))
+        .chain(stretch(Trouble::None, 8))
+        .collect()
+}
+
+/// The alert events in the file that they go to by default, each id once, in order.
+fn told(service: &ServiceProcess) -> Vec<Value> {
+    let text = std::fs::read_to_string(service.state().join("alerts.ndjson")).unwrap_or_default();
+    let mut events: Vec<Value> = Vec::new();
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        match events.iter().find(|known| known["id"] == event["id"]) {
+            Some(known) => assert_eq!(known["data"], event["data"], "one id, two events"),
+            None => events.push(event),
+        }
+    }
+    events
+}
+
+async fn run(seed: u64, kills: bool) -> (ServiceProcess, Vec<Value>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 1);
+    let mut service = ServiceProcess::new(CONFIG);
+    service.start().await;
+    let troubles = troubles();
+    for (number, trouble) in troubles.iter().enumerate() {
+        let body = window(number as i64, *trouble, seed);
+        let (status, answer) = service.post("/v1/predictions", "application/x-ndjson", body).await;
+        assert_eq!((status, answer["accepted"].as_i64()), (200, Some(ROWS)), "{answer}");
+        // The window before has closed: it is looked at before the next one goes on.
+        let end = number as i64 * WINDOW;
+        service
+            .wait_for("the window before to be evaluated", || async {
+                let path = "/v1/models/m/windows?window=10m&limit=3";
+                let (_, text) = service.get(path).await;
+                let page: Value = serde_json::from_str(&text).unwrap();
+                let windows = page["windows"].as_array().unwrap();
+                let is_there = windows.iter().any(|window| {
+                    window["final"] == true
+                        && driftline_events::EventTime::parse(window["window"]["end"].as_str().unwrap())
+                            .is_some_and(|time| time.as_millis() == FIRST + end)
+                });
+                (number == 0 || is_there).then_some(())
+            })
+            .await;
+        if kills && rng.random_bool(0.5) {
+            tokio::time::sleep(Duration::from_millis(rng.random_range(0..400))).await;
+            service.kill();
+            service.start().await;
+        }
+    }
+    service
+        .wait_for("all to be told", || async {
+            let waiting = service.metric("driftline_alert_sink_waiting", "sink=\"file\"").await;
+            (waiting == Some(0.0)).then_some(())
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let events = told(&service);
+    (service, events)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incidents_are_told_once_and_end_though_the_service_is_killed() {
+    let seed = number_from("DRIFTLINE_TEST_SEED", 20_260_112);
+    println!("DRIFTLINE_TEST_SEED={seed}");
+    let (mut undisturbed, expected) = run(seed, false).await;
+    for event in &expected {
+        let incident = &event["data"]["incident"];
+        println!(
+            "{} {} {}: {}",
+            event["time"], event["data"]["action"], incident["severity"], incident["summary"]
+        );
+    }
+    let opened: Vec<&Value> = expected.iter().filter(|event| event["data"]["action"] == "opened").collect();
+    let resolved = expected.iter().filter(|event| event["data"]["action"] == "resolved").count();
+    assert_eq!((opened.len(), resolved), (2, 2), "the errors and the drift, and nothing else");
+    let cause = |event: &Value| event["data"]["incident"]["causes"][0].clone();
+    assert_eq!(opened[0]["data"]["incident"]["severity"], "critical");
+    assert_eq!(cause(opened[0])["kind"], "errors");
+    assert_eq!(cause(opened[1])["name"], "income");
+
+    let (status, text) = undisturbed.get("/v1/alerts").await;
+    assert_eq!(status, 200, "{text}");
+    let alerts: Value = serde_json::from_str(&text).unwrap();
+    let incidents = alerts["models"][0]["incidents"].as_array().unwrap();
+    assert!(incidents.iter().all(|incident| incident["state"] == "resolved"), "{incidents:#?}");
+    assert!(alerts["models"][0]["rules"].as_array().unwrap().len() > 3);
+    undisturbed.stop();
+
+    let (mut killed, events) = run(seed, true).await;
+    let said = |events: &[Value]| -> Vec<(Value, Value)> {
+        events.iter().map(|event| (event["id"].clone(), event["data"].clone())).collect()
+    };
+    assert_eq!(said(&events), said(&expected), "the same events with the same ids");
+    killed.stop();
+}
