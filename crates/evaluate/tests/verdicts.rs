@@ -110,6 +110,9 @@ fn half_a_standard_deviation_is_found_in_500_rows() {
     let found = (0..50)
         .filter(|_| {
             let report = shifted(&against, &laws, 500, 0.5, &mut rng);
+            // Only what drifted names its bins.
+            let named = |feature: &FeatureReport| feature.changed_bins.is_empty() != feature.drifted;
+            assert!(report.features.iter().all(named), "{:?}", report.features);
             report.features[0].drifted && report.drift.drifted_features == 1
         })
         .count();

@@ -219,3 +219,68 @@ impl History {
         self.recent.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The end of the `at`-th hour from Monday, 2026-01-05, on.
+    fn hour(at: usize) -> EventTime {
+        EventTime::from_millis(1_767_571_200_000 + at as i64 * 3_600_000)
+    }
+
+    fn learned(hours: usize, figure: impl Fn(usize) -> f64) -> History {
+        let mut history = History::default();
+        (1..=hours).for_each(|at| history.learn(hour(at), HOUR, figure(at)));
+        history
+    }
+
+    /// By the hour of the day, with something that looks like noise.
+    fn daily(at: usize) -> f64 {
+        (at % 24) as f64 * 100.0 + (at * 7_919 % 13) as f64
+    }
+
+    #[test]
+    fn the_same_hour_counts_as_soon_as_it_is_known() {
+        let at = |hours, season| learned(hours, daily).normal(hour(hours + 1), HOUR, season, false);
+        assert_eq!(at(60, Season::Day), None);
+        // Thursday evening: three days, and half a day of errors of their forecasts.
+        let normal = at(85, Season::Day).unwrap();
+        assert!((normal.middle - 1_400.0).abs() < 13.0 && normal.spread < 15.0, "{normal:?}");
+        assert_eq!(normal.source, "in the same hour of 3 days");
+        // A Saturday is no weekday.
+        assert_eq!(at(5 * 24 + 10, Season::Day), None);
+        let all = at(5 * 24 + 10, Season::Auto).unwrap();
+        assert!(all.spread > 500.0, "{all:?}");
+        assert_eq!(at(14 * 24 + 5, Season::Week), None);
+        assert_eq!(at(22 * 24, Season::Week).unwrap().source, "in the same hour of 3 weeks");
+    }
+
+    #[test]
+    fn the_latest_windows_are_median_and_mad() {
+        assert_eq!(learned(11, |at| at as f64).normal(hour(12), HOUR, Season::None, false), None);
+        let normal = learned(13, |at| if at == 5 { 1e9 } else { at as f64 });
+        let normal = normal.normal(hour(14), HOUR, Season::None, false).unwrap();
+        assert_eq!((normal.middle, normal.windows), (8.0, 13));
+        // numpy 2.0.2: x = [1, 2, 3, 4, 1e9, 6, ..., 13]; np.median(abs(x - np.median(x))) is 4
+        assert!((normal.spread - 4.0 * MAD_TO_SD).abs() < 1e-12, "{normal:?}");
+    }
+
+    #[test]
+    fn windows_that_overlap_are_one() {
+        let mut history = History::default();
+        (0..600).for_each(|at| {
+            let end = EventTime::from_millis(hour(0).as_millis() + at * 300_000);
+            history.learn(end, HOUR, at as f64);
+        });
+        assert_eq!((history.recent.len(), history.hours.len()), (RECENT, 50));
+        assert_eq!(learned(2_000, daily).hours.len(), HOURS);
+    }
+
+    #[test]
+    fn relative_spread_grows_with_the_figure() {
+        let history = learned(90, |at| ((at % 24) as f64 + 1.0) * (100.0 + (at * 7_919 % 13) as f64));
+        let spread = |at: usize| history.normal(hour(at), HOUR, Season::Day, true).unwrap().spread;
+        assert!(spread(95) > 10.0 * spread(97), "{} {}", spread(95), spread(97));
+    }
+}

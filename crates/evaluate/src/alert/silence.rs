@@ -97,3 +97,41 @@ impl Silence {
         self.last = self.last.max(Some(end));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// Takes hours of these rows from Monday, 2026-01-05, on and gives those that were silent.
+    fn silent(hours: usize, known: Duration, rows: impl Fn(usize) -> u64) -> Vec<usize> {
+        let mut silence = Silence::default();
+        let end = |at: usize| EventTime::from_millis(1_767_571_200_000 + (at as i64 + 1) * 3_600_000);
+        (0..hours).filter(|&at| silence.take(end(at), HOUR, rows(at), known).is_some()).collect()
+    }
+
+    #[test]
+    fn it_takes_as_long_as_rows_are_rare() {
+        assert_eq!(silent(33, Duration::ZERO, |at| if at < 30 { 100 } else { 0 }), [30, 31, 32]);
+        // Five an hour: after four hours twenty should have come.
+        assert_eq!(silent(36, Duration::ZERO, |at| if at < 30 { 5 } else { 0 }), [33, 34, 35]);
+        assert!(silent(60, Duration::ZERO, |_| 0).is_empty());
+        assert!(silent(20, Duration::from_secs(86_400), |at| if at < 15 { 100 } else { 0 }).is_empty());
+    }
+
+    #[test]
+    fn gaps_that_come_every_day_are_no_silence() {
+        // Office hours: the first evening cannot be known for one, those after it are.
+        let office = |at: usize| if (8..18).contains(&(at % 24)) { 500 } else { 0 };
+        let found = silent(5 * 24, Duration::ZERO, office);
+        assert!(found.iter().all(|at| *at < 48), "{found:?}");
+        // An outage at ten on Friday is seen at once, though nights are longer.
+        let broken = |at: usize| if at >= 4 * 24 + 10 { 0 } else { office(at) };
+        assert!(silent(5 * 24, Duration::ZERO, broken).contains(&(4 * 24 + 10)));
+        // Labels once a day, for longer than a day.
+        let nightly = |at: usize| if at % 24 == 3 { 5_000 } else { 0 };
+        let found = silent(30 * 24, Duration::from_secs(86_400), nightly);
+        assert!(found.is_empty(), "{found:?}");
+    }
+}

@@ -268,4 +268,39 @@ mod tests {
         assert_eq!(bins.all.reference, [990.0, 6.0, 4.0, 0.0, 0.0]);
         assert_eq!(bins.all.current, [1.0, 0.0, 1.0, 0.0, 1.0]);
     }
+
+    #[test]
+    fn the_bins_that_changed_most_come_first_by_name() {
+        let values: Vec<f64> = (0..1000).map(f64::from).collect();
+        let grid = Arc::new(Grid::from_sorted(&values).unwrap());
+        let reference = summary(&grid, values.clone());
+        let high = summary(&grid, values.iter().map(|value| if *value < 500.0 { 5_000.0 } else { *value }));
+        let changes = numeric(&grid, &reference, &high).changes(&grid, (1_000.0, 1_000.0));
+        let labels: Vec<_> = changes.iter().map(|bin| (bin.label.as_str(), bin.current)).collect();
+        assert_eq!(labels, [("above 899", 0.601), ("99 to 199", 0.0), ("199 to 299", 0.0)]);
+        // Tenths of a thousand values, to within one of them.
+        assert_eq!(changes[0].reference, 0.101);
+        // Few values: each by itself, and all others.
+        let grid = Arc::new(Grid::from_sorted(&[0.0, 0.0, 1.0]).unwrap());
+        let reference = summary(&grid, [0.0, 0.0, 1.0]);
+        let changes = numeric(&grid, &reference, &summary(&grid, [0.5; 30])).changes(&grid, (3.0, 30.0));
+        let labels: Vec<_> = changes.iter().map(|bin| bin.label.as_str()).collect();
+        assert_eq!(labels, ["0", "other values", "1"]);
+    }
+
+    #[test]
+    fn categories_are_named_and_the_rest_is_pooled() {
+        let categories = Arc::new(Categories::from_weights([("gold", 60.0), ("free", 40.0)]));
+        let counted = |names: &[(&str, usize)]| {
+            let mut summary = CategoricalSummary::new(Some(Arc::clone(&categories)));
+            names.iter().for_each(|(name, times)| (0..*times).for_each(|_| summary.add(name, 1.0)));
+            summary
+        };
+        let reference = counted(&[("gold", 60), ("free", 40)]);
+        let bins = categorical(&categories, &reference, &counted(&[("gold", 10), ("free", 40), ("new", 50)]));
+        let changes = bins.changes((100.0, 100.0));
+        let labels: Vec<_> =
+            changes.iter().map(|bin| (bin.label.as_str(), bin.reference, bin.current)).collect();
+        assert_eq!(labels, [("rare and new values", 0.0, 0.5), ("gold", 0.6, 0.1)]);
+    }
 }

@@ -404,3 +404,129 @@ fn the_state_is_bounded() {
     }
     assert!(sizes[4] < sizes[3] + 1_000 && sizes[4] < 1_500_000, "{sizes:?}");
 }
+
+#[test]
+fn a_new_version_and_the_worst_segments_are_causes() {
+    let mut book = AlertBook::new("churn", two_rules());
+    (1..=30).for_each(|at| drop(book.take([&with_accuracy(at, 0.95, 2_000)])));
+    let version = |mut report: WindowReport| {
+        report.version = "2".to_owned();
+        report
+    };
+    let segment = |value: &str, accuracy: f64, rows: u64| {
+        let mut report = version(with_accuracy(31, accuracy, 500));
+        set_rows(&mut report, rows);
+        report.segment.insert("country".to_owned(), value.to_owned());
+        report
+    };
+    let mut reports = vec![segment("NL", 0.5, 200), segment("BE", 0.9, 800)];
+    reports.push(version(with_accuracy(31, 0.8, 2_000)));
+    // Static levels know no base, so no segment can be said to be off it; the version can.
+    let events = book.take(&reports);
+    let causes = &events[0].incident.causes;
+    assert_eq!((causes[0].kind, causes[0].name.as_str()), (crate::CauseKind::Version, "2"));
+    assert!(
+        events[0].incident.summary.contains("version \"2\" answers since 2026-01-06T06:00:00Z"),
+        "{events:?}"
+    );
+
+    let default = || spec(serde_json::json!({}));
+    let mut book = AlertBook::new("churn", default());
+    (1..=30).for_each(|at| drop(book.take([&with_accuracy(at, 0.95, 2_000)])));
+    let mut reports = vec![segment("NL", 0.5, 200), segment("BE", 0.9, 800), with_accuracy(31, 0.8, 2_000)];
+    reports.iter_mut().for_each(|report| report.version = "1".to_owned());
+    let events = book.take(&reports);
+    let causes: Vec<_> = events[0].incident.causes.iter().map(|cause| cause.text.as_str()).collect();
+    assert_eq!(causes, ["country=NL: accuracy 0.5, 0.8 overall"]);
+}
+
+#[test]
+fn drift_names_the_bins_and_one_alert_is_for_all_features() {
+    let mut drifted = report(1);
+    drifted.reference = Some(reference_of(10_000));
+    drifted.features = vec![feature("income", true), feature("plan", true), feature("age", false)];
+    drifted.features[1].changed_bins[0].label = "gold".to_owned();
+    drifted.features[1].kind = driftline_events::FeatureKind::Categorical;
+    drifted.features[1].psi.excess = Figure::Value(0.2);
+    let mut book = AlertBook::new("churn", spec(serde_json::json!({})));
+    let events = book.take([&drifted]);
+    let incident = &events[0].incident;
+    assert_eq!((incident.alerts.len(), incident.severity), (1, AlertSeverity::Minor));
+    let causes: Vec<_> = incident
+        .causes
+        .iter()
+        .map(|cause| (cause.text.as_str(), cause.share.map(|share| (10.0 * share).round())))
+        .collect();
+    assert_eq!(
+        causes,
+        [("income: above 84,000: 10 % -> 2 %", Some(6.0)), ("plan=gold: 10 % -> 2 %", Some(4.0)),]
+    );
+    assert_eq!(
+        incident.summary,
+        "churn: 2 inputs changed: income, plan; most likely: income: above 84,000: 10 % -> 2 %"
+    );
+}
+
+fn reference_of(rows: u64) -> crate::ReferenceReport {
+    serde_json::from_value(serde_json::json!({"kind": "file", "rows": rows, "weight": rows as f64})).unwrap()
+}
+
+fn feature(name: &str, drifted: bool) -> crate::FeatureReport {
+    let share = serde_json::json!({"count": 0, "ratio": 0.0, "reference_ratio": 0.0, "p_value": 1.0,
+        "q_value": 1.0, "finding": false});
+    let (p, excess) = if drifted { (1e-9, 0.3) } else { (0.5, 0.0) };
+    let bins = if drifted {
+        serde_json::json!([{"label": "above 84,000", "reference": 0.1, "current": 0.02}])
+    } else {
+        serde_json::json!([])
+    };
+    serde_json::from_value(serde_json::json!({
+        "name": name, "kind": "numeric", "rows": 1_000, "missing": share, "invalid": share,
+        "psi": {"value": excess, "noise_floor": 0.01, "excess": excess, "p_value": p, "q_value": p},
+        "changed_bins": bins, "js": 0.0, "hellinger": 0.0, "total_variation": 0.0, "linf": 0.0,
+        "chi2": {"value": 0.0, "dof": 9.0, "p_value": p},
+        "verdict": if drifted { "drifted" } else { "stable" }, "drifted": drifted,
+        "severity": if drifted { Some("major") } else { None }}))
+    .unwrap()
+}
+
+#[test]
+fn a_feature_that_is_gone_is_critical() {
+    let mut gone = report(1);
+    gone.features = vec![feature("income", false)];
+    gone.features[0].missing.ratio = Figure::Value(0.97);
+    gone.features[0].missing.finding = true;
+    let events = AlertBook::new("churn", spec(serde_json::json!({}))).take([&gone]);
+    let alert = &events[0].incident.alerts[0];
+    assert_eq!((alert.rule.as_str(), alert.severity), ("feature_gone", AlertSeverity::Critical));
+    assert!(alert.summary.starts_with("income is gone"), "{}", alert.summary);
+}
+
+#[test]
+fn documentation_is_filled_in_once() {
+    let text =
+        "{metric} of {model} {version}/{segment}: {value} over {threshold} in {window} by {rule} {other} {";
+    let rule = serde_json::json!({"name": "errors", "metric": "error_ratio", "above": 0.1, "documentation": text,
+        "labels": {"team": "{model}"}});
+    let mut book = AlertBook::new("churn", spec(serde_json::json!({"defaults": false, "rules": [rule]})));
+    let alert = run(&mut book, 1, &[0.3])[0].incident.alerts[0].clone();
+    assert_eq!(alert.description, "error_ratio of churn 1/: 30 % over 10 % in 1h by errors {other} {");
+    assert_eq!(alert.labels["team"], "{model}");
+}
+
+#[test]
+fn performance_by_prediction_time_waits_for_its_labels() {
+    let rule = serde_json::json!({"name": "quality", "metric": "accuracy", "below": 0.9,
+        "basis": "prediction_time"});
+    let mut book = AlertBook::new("churn", spec(serde_json::json!({"defaults": false, "rules": [rule]})));
+    let mut early = with_accuracy(1, 0.5, 200);
+    early.performance.mature = false;
+    assert!(book.take([&early]).is_empty());
+    assert_eq!(book.states()[0].unknown, Some(Unknown::LabelsPending));
+    (2..5).for_each(|at| assert!(book.take([&report(at)]).is_empty()));
+    // Its labels come with a revision, windows later.
+    let mut revised = with_accuracy(1, 0.8, 900);
+    revised.revision = 1;
+    let events = book.take([&revised]);
+    assert_eq!((actions(&events), events[0].incident.started), (vec![EventAction::Opened], hour(0)));
+}
