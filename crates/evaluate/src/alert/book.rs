@@ -112,13 +112,16 @@ impl AlertBook {
         self.state.through.insert(span.name.clone(), end);
         self.know_versions(reports);
         let rows = |report: &&&WindowReport| (report.rows, std::cmp::Reverse(report.version.clone()));
-        let whole = reports.iter().filter(|report| report.segment.is_empty());
-        let main = whole.max_by_key(rows).copied();
+        let main = reports.iter().filter(|report| report.segment.is_empty()).max_by_key(rows).copied();
 
         let mut changes = Changes::default();
         self.end_orphans(&mut changes, end);
         self.evaluated(&mut changes, end);
-        let mut found: Vec<Candidate> = main.into_iter().flat_map(causes::of_features).collect();
+        if spec.rules.iter().all(|rule| rule.window != span.name) {
+            return self.emit(end, &span.name, changes);
+        }
+        let whole = reports.iter().filter(|report| report.segment.is_empty());
+        let mut found: Vec<Candidate> = whole.flat_map(|report| causes::of_features(report)).collect();
         let mut looked = BTreeSet::new();
         for rule in spec.rules.iter().filter(|rule| rule.window == span.name) {
             if rule.metric.is_of_model() {
@@ -245,10 +248,15 @@ impl AlertBook {
 
     fn know_versions(&mut self, reports: &[&WindowReport]) {
         for report in reports.iter().filter(|report| report.segment.is_empty() && report.rows > 0) {
-            if !self.state.versions.contains_key(&report.version) && self.state.versions.len() < MAX_VERSIONS
-            {
-                self.state.versions.insert(report.version.clone(), report.window.start);
+            let versions = &mut self.state.versions;
+            if versions.contains_key(&report.version) {
+                continue;
             }
+            if versions.len() >= MAX_VERSIONS {
+                let oldest = versions.iter().min_by_key(|(_, at)| **at).map(|(version, _)| version.clone());
+                oldest.map(|oldest| versions.remove(&oldest));
+            }
+            versions.insert(report.version.clone(), report.window.start);
         }
     }
 }

@@ -18,6 +18,9 @@ fn known_to_within(windows: usize) -> f64 {
 /// sure where the wider one is beyond it; where only the narrower one is, it must be so once more.
 const SURE: f64 = 3.290_526_731_491_926 / crate::Z_95;
 
+/// A reference is known well enough when its interval reaches at most so many times as far as the change that matters.
+const PRECISE: f64 = 2.0;
+
 /// Share of the way from the threshold back to the base at which recovery begins.
 const BACK: f64 = 0.2;
 
@@ -120,7 +123,17 @@ fn base(
     match change.base {
         Base::Reference => reference.or_else(fixed).ok_or(Unknown::NoReference),
         Base::Normal => learned().ok_or(Unknown::Learning),
-        Base::Either => reference.or_else(learned).or_else(fixed).ok_or(Unknown::Learning),
+        Base::Either => {
+            // A reference of few labels says less than former windows do.
+            let precise = |of: &From| {
+                let margin = change.by.max(of.middle.abs() * (change.times - 1.0));
+                of.half.0.max(of.half.1) <= PRECISE * margin
+            };
+            match reference {
+                Some(reference) if precise(&reference) => Ok(reference),
+                reference => learned().or(reference).or_else(fixed).ok_or(Unknown::Learning),
+            }
+        }
     }
 }
 
@@ -192,4 +205,81 @@ fn levels(
         if ratio.is_finite() { ratio } else { f64::MAX }
     });
     Judged { vote, threshold, source: "static".to_owned(), base: None, strength }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Interval;
+    use crate::alert::options::Season;
+    use crate::performance_report::Basis;
+
+    fn accuracy() -> Metric {
+        Metric::Performance { name: "accuracy".to_owned(), class: None, basis: Basis::LabelTime }
+    }
+
+    fn change(base: Base) -> Criterion {
+        let (by, times, deviations) = (0.015, 1.0, 4.0);
+        let (season, recover, otherwise) = (Season::None, None, None);
+        Criterion::Change(Change {
+            base,
+            side: Side::Below,
+            by,
+            times,
+            deviations,
+            season,
+            recover,
+            otherwise,
+        })
+    }
+
+    fn reading(value: f64, half: f64, reference: Option<Interval>) -> Reading {
+        let interval = Some((value - half, value + half));
+        Reading { interval, reference, ..Reading::state(&accuracy(), value) }
+    }
+
+    fn vote(reading: &Reading, normal: Option<Normal>) -> Judged {
+        judge(&accuracy(), &change(Base::Either), reading, || normal).unwrap()
+    }
+
+    #[test]
+    fn both_intervals_count() {
+        let reference = |half: f64| Some(Interval::new(0.9, 0.9 - half, 0.9 + half));
+        // The threshold is 0.885: 0.86 + 0.02 is below it, but not where the reference may be 0.02 lower.
+        assert_eq!(vote(&reading(0.86, 0.02, reference(0.0)), None).vote, Vote::Likely);
+        assert_eq!(vote(&reading(0.86, 0.02, reference(0.02)), None).vote, Vote::Between);
+        // 0.84 + 1.68 * sqrt(0.02^2 + 0.01^2) is below it too.
+        assert_eq!(vote(&reading(0.84, 0.02, reference(0.01)), None).vote, Vote::Over);
+        // A fifth of the way back from the threshold.
+        assert_eq!(vote(&reading(0.888, 0.001, reference(0.0)), None).vote, Vote::Clear);
+        assert_eq!(vote(&reading(0.887, 0.001, reference(0.0)), None).vote, Vote::Between);
+    }
+
+    #[test]
+    fn a_reference_of_few_labels_gives_way() {
+        let normal = || {
+            let source = "over 40 windows".to_owned();
+            Some(Normal { middle: 0.9, spread: 0.001, windows: 40, error: 0.0, source })
+        };
+        let vague = Some(Interval::new(0.8, 0.7, 0.88));
+        assert!(vote(&reading(0.9, 0.01, vague), normal()).source.starts_with("normal"));
+        assert_eq!(vote(&reading(0.9, 0.01, vague), None).source, "reference 0.8");
+        let exact = Some(Interval::new(0.8, 0.79, 0.81));
+        assert_eq!(vote(&reading(0.9, 0.01, exact), normal()).source, "reference 0.8");
+        let none = judge(&accuracy(), &change(Base::Either), &reading(0.9, 0.01, None), || None);
+        assert_eq!(none.unwrap_err(), Unknown::Learning);
+    }
+
+    #[test]
+    fn only_spread_beyond_chance_widens_what_is_normal() {
+        let normal = |spread: f64| {
+            let source = "over 40 windows".to_owned();
+            Some(Normal { middle: 0.9, spread, windows: 40, error: 0.0, source })
+        };
+        // An interval of 0.0196 is a standard error of 0.01, which windows spread by in any case.
+        let threshold = |spread| vote(&reading(0.9, 0.0196, None), normal(spread)).threshold.unwrap();
+        assert!((threshold(0.01) - 0.885).abs() < 1e-12);
+        // sqrt(0.03^2 - (0.01 * (1 + 1.645 / sqrt(0.74 * 40)))^2) is 0.02703, four of which are 0.1081.
+        assert!((threshold(0.03) - (0.9 - 0.1081)).abs() < 1e-5, "{}", threshold(0.03));
+    }
 }

@@ -56,6 +56,15 @@ pub(crate) struct Normal {
     pub(crate) source: String,
 }
 
+/// The figures of the same hour of former days.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SameHour {
+    pub(crate) middle: f64,
+    pub(crate) least: f64,
+    pub(crate) days: usize,
+}
+
+/// The median, and the values sorted.
 fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -185,12 +194,12 @@ impl History {
         around(known.map(|past| past.1).collect(), |n| format!("over {n} windows"))
     }
 
-    /// The median of the same hour before, however few there were; for what is expected at all.
-    pub(crate) fn same_hour_of_any_day(&self, end: EventTime, length: Duration) -> Option<(f64, usize)> {
+    /// The same hour of former days of the same kind, however few there were; for what is expected at all.
+    pub(crate) fn same_hour(&self, end: EventTime, length: Duration) -> Option<SameHour> {
         let same = self.same(end, length, DAY).filter(|past| is_weekend(past.0) == is_weekend(end));
         let mut values: Vec<f64> = same.map(|past| past.1).collect();
-        let count = values.len();
-        Some((median(&mut values)?, count))
+        let middle = median(&mut values)?;
+        Some(SameHour { middle, least: values[0], days: values.len() })
     }
 
     /// Notes the figure of a window. One that overlaps the last noted one is left out, as is one within the hour

@@ -18,6 +18,7 @@ pub(crate) fn of_alert(metric: &Metric, reading: &Reading, judged: &Judged) -> S
     });
     // "static" is nothing a person needs to hear.
     let against = match (judged.threshold, judged.source.as_str()) {
+        _ if judged.threshold.is_none() => String::new(),
         (Some(threshold), "static") => format!(", the limit is {}", figure(metric, threshold)),
         (_, "static") => String::new(),
         (_, source) => format!(", {source}"),
@@ -27,10 +28,10 @@ pub(crate) fn of_alert(metric: &Metric, reading: &Reading, judged: &Judged) -> S
         Metric::Inputs => format!("{value} inputs changed: {}", inner(&reading.title)),
         Metric::FeatureGone => format!("{} is gone: nearly no row has a valid value", inner(&reading.title)),
         Metric::Drift(_) | Metric::LabelDrift => {
-            format!("{} drifted (excess PSI {value})", inner(&reading.title))
+            format!("{} drifted (excess PSI {value}{against})", inner(&reading.title))
         }
         Metric::OutputDrift(_) => {
-            format!("the model's {} drifted (excess PSI {value})", inner(&reading.title))
+            format!("the model's {} drifted (excess PSI {value}{against})", inner(&reading.title))
         }
         Metric::DriftShare => format!("{value} of the inputs drifted{against}"),
         Metric::Quality(fault, _) => {

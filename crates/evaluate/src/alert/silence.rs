@@ -17,7 +17,7 @@ const GAPS: usize = 32;
 /// A silence must be so many times as long as the longest gap so far.
 const LONGER: f64 = 2.0;
 /// Same hours of former days that must all have had rows to expect some whatever the gaps.
-const SAME_HOURS: usize = 3;
+const SAME_HOURS: usize = 5;
 
 /// When something came, how much of it, and the gaps between.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Silence {
     ///
     /// It is silent when 20 rows or more would have come in the time without any, by the median of the latest twelve
     /// windows that had some and by the same hour of former days, and when the silence is more than twice the longest
-    /// gap there was or the same hour of three former days had rows. `known`: how long it must have been watched.
+    /// gap there was or the same hour of five former days had rows each time. `known`: how long it must have been watched.
     pub(crate) fn take(
         &mut self,
         end: EventTime,
@@ -81,13 +81,13 @@ impl Silence {
             return None;
         }
         let usual = self.busy.recent(BUSY)?;
-        let same_hour = self.all.same_hour_of_any_day(end, length);
-        let per_window = same_hour.map_or(usual, |(rows, _)| rows.min(usual));
+        let same_hour = self.all.same_hour(end, length);
+        let per_window = same_hour.map_or(usual, |same| same.middle.min(usual));
         // The last window that had rows may have had them at its start.
         let seconds = end.since(last).as_secs_f64();
         let expected = per_window * seconds / length.as_secs_f64();
         let longest = self.gaps.iter().copied().max().unwrap_or(0) as f64 / 1e3;
-        let always = same_hour.is_some_and(|(_, days)| days >= SAME_HOURS);
+        let always = same_hour.is_some_and(|same| same.days >= SAME_HOURS && same.least > 0.0);
         (expected >= EXPECTED && (always || seconds > LONGER * longest))
             .then_some(Silent { seconds, expected })
     }
@@ -126,9 +126,12 @@ mod tests {
         let office = |at: usize| if (8..18).contains(&(at % 24)) { 500 } else { 0 };
         let found = silent(5 * 24, Duration::ZERO, office);
         assert!(found.iter().all(|at| *at < 48), "{found:?}");
-        // An outage at ten on Friday is seen at once, though nights are longer.
-        let broken = |at: usize| if at >= 4 * 24 + 10 { 0 } else { office(at) };
-        assert!(silent(5 * 24, Duration::ZERO, broken).contains(&(4 * 24 + 10)));
+        // An outage at ten on the second Tuesday is seen at once, though nights are longer.
+        let broken = |at: usize| if at >= 8 * 24 + 10 { 0 } else { office(at) };
+        assert!(silent(9 * 24, Duration::ZERO, broken).contains(&(8 * 24 + 10)));
+        // Two hours in seven without any, so at no hour of the day for sure; then ten.
+        let now_and_then = |at: usize| if at % 7 < 5 && at < 250 { 500 } else { 0 };
+        assert_eq!(silent(260, Duration::ZERO, now_and_then), [254, 255, 256, 257, 258, 259]);
         // Labels once a day, for longer than a day.
         let nightly = |at: usize| if at % 24 == 3 { 5_000 } else { 0 };
         let found = silent(30 * 24, Duration::from_secs(86_400), nightly);

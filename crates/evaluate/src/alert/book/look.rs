@@ -55,7 +55,7 @@ impl AlertBook {
             });
             let is_fine = judged.as_ref().map_or(true, |judged| judged.vote < Vote::Likely);
             let long = firing.is_some_and(|at| span.end.as_millis() - at.as_millis() > LEARN_AGAIN_MILLIS);
-            if learns && needs_normal(rule, &reading) && (long || is_fine) {
+            if learns && needs_normal(rule) && (long || is_fine) {
                 self.learn(key, span.end, rule, reading.value);
             }
             worst = match (judged, worst) {
@@ -78,11 +78,9 @@ impl AlertBook {
     }
 }
 
-fn needs_normal(rule: &Rule, reading: &Reading) -> bool {
+fn needs_normal(rule: &Rule) -> bool {
     match &rule.criterion {
-        Criterion::Change(change) => {
-            change.base == Base::Normal || change.base == Base::Either && reading.reference.is_none()
-        }
+        Criterion::Change(change) => change.base != Base::Reference,
         _ => rule.metric == Metric::Traffic,
     }
 }
