@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use driftline_events::EventTime;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
@@ -21,7 +21,7 @@ use super::words::{clip, one_line};
 const AGENT: &str = concat!("driftline/", env!("CARGO_PKG_VERSION"));
 
 /// So much of an answer is read.
-const ANSWER_BYTES: usize = 64 << 10;
+const ANSWER_BYTES: usize = 16 << 10;
 
 /// So much of it is shown.
 const ANSWER_SHOWN: usize = 200;
@@ -119,10 +119,15 @@ impl Poster {
         })
     }
 
-    /// The beginning of an answer, for people; whatever is wrong with it, the status counts.
-    async fn text(&self, body: Incoming) -> String {
-        let bytes = Limited::new(body, ANSWER_BYTES).collect().await.map(|body| body.to_bytes());
-        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    /// The beginning of an answer, for people; whatever is wrong with the rest of it, the status counts.
+    async fn text(&self, mut body: Incoming) -> String {
+        let mut bytes = Vec::new();
+        while bytes.len() < ANSWER_BYTES
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        }
+        let text = String::from_utf8_lossy(&bytes);
         clip(&self.endpoint.scrub(&one_line(&text)), ANSWER_SHOWN)
     }
 }
@@ -145,7 +150,10 @@ fn retry_after(headers: &HeaderMap, now: EventTime) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+    use crate::alert::secret::{Secret, SecretOptions};
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
@@ -157,6 +165,26 @@ mod tests {
         assert_eq!(of("Thu, 01 Jan 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!((of("-1"), of("NaN"), of("soon")), (None, None, None));
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[tokio::test]
+    async fn half_an_answer_is_shown_as_far_as_it_came() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 64]).await.unwrap();
+            let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\nno_service";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+            // What is still to be read would end the connection with an error.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.unwrap();
+        });
+        let secret = Secret::read(&SecretOptions::from(url.as_str()), &|_| None).unwrap();
+        let poster = Poster::try_new(Endpoint::try_new(&secret).unwrap()).unwrap();
+        let error = poster.post(vec![b' '; 64], "text/plain", EventTime::from_millis(0)).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{url} answered 404 Not Found: no_service"));
+        server.await.unwrap();
     }
 
     #[test]
