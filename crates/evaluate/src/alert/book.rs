@@ -59,6 +59,8 @@ struct Changes {
     retracted: bool,
     confirmed: bool,
     told: bool,
+    /// The fingerprint of an alert that ended before and should not have fired, and when it did.
+    undone: Option<(String, EventTime)>,
 }
 
 impl AlertBook {

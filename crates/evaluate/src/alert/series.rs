@@ -49,6 +49,8 @@ pub(crate) struct Phase {
     likely: u64,
     /// Windows in a row that were clear.
     clear: u32,
+    /// The end of the window that made it fire the last time that it ended since.
+    pub(crate) last: Option<EventTime>,
     /// Windows since it last ended, as far as that matters.
     quiet: Option<u32>,
     /// How many times as long it must stay away.
@@ -66,7 +68,7 @@ impl Phase {
         let stretch = self.stretch.max(1);
         if self.fired.is_some() {
             if self.clear >= policy.recover.saturating_mul(stretch) {
-                self = Self { quiet: Some(0), stretch, ..Self::default() };
+                self = Self { last: self.fired, quiet: Some(0), stretch, ..Self::default() };
             }
             return self;
         }
@@ -114,7 +116,16 @@ pub(crate) struct Series {
 
 impl Series {
     pub(crate) const fn new(through: EventTime) -> Self {
-        let phase = Phase { fired: None, since: None, over: 0, likely: 0, clear: 0, quiet: None, stretch: 1 };
+        let phase = Phase {
+            fired: None,
+            since: None,
+            over: 0,
+            likely: 0,
+            clear: 0,
+            last: None,
+            quiet: None,
+            stretch: 1,
+        };
         Self {
             base: phase,
             entries: VecDeque::new(),

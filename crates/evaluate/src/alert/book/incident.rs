@@ -133,7 +133,7 @@ impl AlertBook {
         changes: &mut Changes,
     ) {
         let Some(series) = self.state.series.get_mut(key) else { return };
-        let before = series.phase.fired;
+        let (before, last) = (series.phase.fired, series.phase.last);
         vote(series);
         let (after, through) = (series.phase, series.through);
         match (before, after.fired) {
@@ -156,6 +156,12 @@ impl AlertBook {
             (None, Some(_)) => {
                 if let Some(finding) = finding {
                     self.fire(rule, key, span, after, finding, changes);
+                }
+            }
+            (None, None) => {
+                if let Some(fired) = last.filter(|fired| span.end <= *fired && after.last != Some(*fired)) {
+                    self.state.counts.entry(rule.name.clone()).or_default().retracted += 1;
+                    changes.undone = Some((self.fingerprint(key), fired));
                 }
             }
             _ => {}

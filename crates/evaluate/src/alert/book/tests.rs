@@ -205,6 +205,15 @@ fn a_revision_retracts_or_confirms() {
     assert!(book.take([&revised(3, 0.26)]).is_empty());
     assert_eq!(book.incidents()[0].alerts[0].value, Some(0.26));
 
+    // Also when it is over already.
+    let mut book = start(&[0.0, 0.3, 0.3]);
+    assert_eq!(actions(&run(&mut book, 4, &[0.0; 5])), [EventAction::Resolved]);
+    assert!(book.take([&revised(5, 0.01)]).is_empty());
+    let events = book.take([&revised(2, 0.05)]);
+    assert_eq!((actions(&events), book.counts()["errors"].retracted), (vec![EventAction::Retracted], 1));
+    assert_eq!(events[0].incident.id, book.incidents()[0].id);
+    assert!(book.take([&revised(2, 0.06)]).is_empty(), "once");
+
     // Late data can also show what was not seen.
     let mut book = AlertBook::new("churn", errors());
     assert!(run(&mut book, 1, &[0.0, 0.3, 0.0]).is_empty());
@@ -360,6 +369,7 @@ fn labels_that_end_are_an_alert_of_their_own() {
     let mut book = AlertBook::new("churn", spec(serde_json::json!({})));
     let events: Vec<_> = (1..=48).flat_map(|at| book.take([&with_accuracy(at, 0.9, 500)])).collect();
     assert!(events.is_empty(), "{events:?}");
+    println!("bytes of the default rules after 48 hours: {}", book.encode().len());
     let events: Vec<_> = (49..=50).flat_map(|at| book.take([&report(at)])).collect();
     assert_eq!(events[0].incident.alerts[0].rule, "no_labels");
     assert_eq!(events[0].incident.alerts[0].severity, AlertSeverity::Major);
@@ -402,6 +412,7 @@ fn the_state_is_bounded() {
             sizes.push(book.encode().len());
         }
     }
+    println!("bytes after every 250 hours of 20 segments: {sizes:?}");
     assert!(sizes[4] < sizes[3] + 1_000 && sizes[4] < 1_500_000, "{sizes:?}");
 }
 

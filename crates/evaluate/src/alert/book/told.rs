@@ -21,6 +21,9 @@ impl AlertBook {
     /// The event that the changes come to, if they come to any.
     pub(super) fn emit(&mut self, now: EventTime, window: &str, mut changes: Changes) -> Option<AlertEvent> {
         self.lapse(now, &mut changes);
+        if self.state.incident.is_none() {
+            return self.undo(now, &changes.undone?);
+        }
         let open = self.state.incident.as_mut()?;
         let firing = open.alerts.iter().any(|live| live.alert.state == AlertState::Firing);
         open.alerts.sort_by(|a, b| {
@@ -44,6 +47,22 @@ impl AlertBook {
             return None;
         };
         Some(self.tell(now, action))
+    }
+
+    /// The event that an incident that is over was none, if the alert that late data undid was all there was to it.
+    fn undo(&mut self, now: EventTime, (fingerprint, fired): &(String, EventTime)) -> Option<AlertEvent> {
+        let was = |incident: &&mut Incident| {
+            matches!(&incident.alerts[..], [alert] if alert.fingerprint == *fingerprint)
+                && incident.started <= *fired
+                && incident.ended.is_some_and(|ended| ended >= *fired)
+        };
+        let incident = self.state.closed.iter_mut().rev().find(was)?;
+        let lasted = (incident.started, now);
+        let (model, action) = (&self.state.model, EventAction::Retracted);
+        incident.summary =
+            sentence::of_incident(model, action, &incident.alerts, &incident.causes, lasted, false);
+        let (id, incident) = (format!("{}-retracted", incident.id), incident.clone());
+        Some(AlertEvent { schema: ALERT_EVENT_SCHEMA.to_owned(), id, action, time: now, incident })
     }
 
     /// The event on the open incident as it is now.
