@@ -8,7 +8,8 @@ use anyhow::Context;
 use driftline::Service;
 use driftline::config::{Config, ModelConfig, ModelOptions, Options};
 use driftline_events::{
-    Carrier, DecodeContext, ModelRegistry, ModelSchema, RegisterError, Span, Task, decode_predictions,
+    Carrier, DecodeContext, EventTime, ModelRegistry, ModelSchema, RegisterError, Span, Task, decode_labels,
+    decode_predictions,
 };
 use driftline_simulate::{MODEL, POSITIVE, SimulateOptions, SimulateSpec, Simulator, churn_schema};
 use driftline_summary::Reference;
@@ -74,7 +75,8 @@ fn reference(model: &ModelConfig, simulate: &SimulateOptions) -> anyhow::Result<
         registry: &OneModel(Arc::clone(&model.schema)),
         limits: &driftline_events::Limits::default(),
         arrival: now,
-        max_future: std::time::Duration::ZERO,
+        // Labels are known some time after their predictions.
+        max_future: Span::from_days(1).duration(),
         default_model: None,
     };
     let decoded = decode_predictions(&events.predictions_ndjson(), Carrier::Json, &context)?;
@@ -90,5 +92,19 @@ fn reference(model: &ModelConfig, simulate: &SimulateOptions) -> anyhow::Result<
         pending,
     );
     let learned = windower.push_predictions(&batch.rows, None)?.learned;
-    learned.context("the rows suffice for a reference")
+    let mut reference = learned.context("the rows suffice for a reference")?;
+    // With their labels, so that the model's performance is known from the first window on.
+    let labels = decode_labels(&events.labels_ndjson(), Carrier::Json, &context)?;
+    for batch in &labels.batches {
+        windower.push_labels(&batch.rows)?;
+    }
+    let whole = (EventTime::MIN, spec.start(now));
+    reference.overall =
+        windower.merged(whole.0, whole.1, None, None)?.context("the rows are in the panes")?;
+    for (segment, summary) in &mut reference.segments {
+        if let Some(labelled) = windower.merged(whole.0, whole.1, None, Some(segment))? {
+            *summary = labelled;
+        }
+    }
+    Ok(reference)
 }
