@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::time::Duration;
 
 use driftline::config::Config;
 use driftline::{Service, Surroundings};
@@ -59,6 +60,10 @@ impl TestService {
             .unwrap_or_else(|error| panic!("{error}"));
         let service =
             Service::start_in(config, false, surroundings).await.unwrap_or_else(|error| panic!("{error:?}"));
+        // Models cannot be put before.
+        while !service.health().snapshot().recovery.finished {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         let url = format!("http://{}", service.address());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {

@@ -344,16 +344,21 @@ async fn the_description_lists_every_route() {
         })
         .collect();
     let routes = [
+        "DELETE /v1/models/{model}/rules/{rule}/mute",
         "GET /healthz",
         "GET /metrics",
         "GET /openapi.json",
         "GET /readyz",
+        "GET /v1/alerts",
         "GET /v1/models",
         "GET /v1/models/{model}",
         "GET /v1/models/{model}/compare",
         "GET /v1/models/{model}/windows",
         "GET /v1/rejected",
+        "POST /v1/backups",
         "POST /v1/labels",
+        "POST /v1/models/{model}/incidents/{incident}/acknowledge",
+        "POST /v1/models/{model}/rules/{rule}/mute",
         "POST /v1/predictions",
         "PUT /v1/models/{model}",
         "PUT /v1/models/{model}/reference",
@@ -361,7 +366,8 @@ async fn the_description_lists_every_route() {
     assert_eq!(listed, routes.map(str::to_owned).into());
     for route in routes {
         let (method, path) = route.split_once(' ').unwrap();
-        let url = format!("{}{}", service.url, path.replace("{model}", "m"));
+        let path = path.replace("{model}", "m").replace("{rule}", "input_drift");
+        let url = format!("{}{}", service.url, path.replace("{incident}", "none"));
         let answer = service.client.request(method.parse().unwrap(), url).send().await.unwrap();
         assert!(![404, 405, 500].contains(&answer.status().as_u16()), "{route}: {}", answer.status());
     }

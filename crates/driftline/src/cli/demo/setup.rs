@@ -45,6 +45,9 @@ pub(super) async fn service(
     let model = config.models.first().context("the demo has one model")?.clone();
     let reference = reference(&model, simulate)?;
     let service = Service::start(config, false).await?;
+    while service.health().unready().is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     service.handle().put_reference(model.schema.model().clone(), Arc::new(reference)).await??;
     Ok(service)
 }
