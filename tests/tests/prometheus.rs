@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use driftline_expose::{METRICS, MetricKind};
+use driftline_tests::kafka::{Broker, Message};
 use driftline_tests::service::TestService;
 use serde_json::{Value, json};
 
@@ -129,7 +130,24 @@ const CONFIG: &str = r#"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_is_scraped_with_its_labels() {
-    let service = TestService::start(CONFIG).await;
+    let broker = Broker::shared().await;
+    let kafka = broker.client();
+    let (read, reports) = (kafka.create_topic("scraped", 1).await, kafka.create_topic("reports", 1).await);
+    kafka.send(&Message::new(&read, r#"{"model": "priced", "prediction": {"value": 3.0}}"#)).await;
+    let service = TestService::start(&format!(
+        r#"
+        [kafka]
+        brokers = "{}"
+        group = "group-of-{read}"
+        predictions = ["{read}"]
+        properties = {{ "broker.address.family" = "v4" }}
+        [publish]
+        topic = "{reports}"
+        {CONFIG}
+        "#,
+        broker.address()
+    ))
+    .await;
     let (predictions, labels) = events();
     let (status, answer) = service.post("/v1/predictions", "application/x-ndjson", predictions).await;
     assert_eq!((status, answer["accepted"].as_u64()), (200, Some(10_800)), "{answer}");

@@ -20,7 +20,7 @@ use crate::state::{State, Table};
 pub struct HistorySpec {
     /// Reports.
     pub reports_per_model: usize,
-    /// How long before the newest report's end a report may end; `None`: any time.
+    /// How long before the end of the newest report with rows a report may end; `None`: any time.
     pub reports_retention: Option<Duration>,
 }
 
@@ -96,6 +96,11 @@ impl StoredHistory {
             ControlFlow::Continue(())
         };
         state.scan_keys(Table::Reports, b"", Bound::Unbounded, &mut count).map_err(HistoryError::State)?;
+        for (model, kept) in &mut models {
+            if let Some(newest) = newest_with_rows(&state, model)? {
+                kept.newest = newest;
+            }
+        }
         Ok(Self { state, spec, models, dropped: 0, expired: 0 })
     }
 
@@ -226,7 +231,10 @@ impl History for StoredHistory {
         let place = Place::of(&report);
         let model = report.model.clone();
         let kept = kept(&mut self.models, &model);
-        kept.newest = kept.newest.max(place.end);
+        // A window that only the clock closed does not make those that events came in older.
+        if report.rows > 0 {
+            kept.newest = kept.newest.max(place.end);
+        }
         let stored = if report.is_final {
             self.store(place, &report)
         } else {
@@ -295,6 +303,26 @@ impl History for StoredHistory {
         self.expired
     }
 }
+
+/// The end of a model's newest stored report with rows; `None` if the latest ones have none.
+fn newest_with_rows(state: &State, model: &str) -> Result<Option<EventTime>, HistoryError> {
+    let (mut newest, mut looked) = (None, 0);
+    let mut look = |key: &[u8], value: &[u8]| {
+        looked += 1;
+        match read(key, value) {
+            Ok((place, report)) if report.rows > 0 => newest = Some(place.end),
+            Ok(_) if looked < EMPTY_LOOKED_AT => return ControlFlow::Continue(()),
+            // One that cannot be read is told of when somebody asks for it.
+            Ok(_) | Err(_) => {}
+        }
+        ControlFlow::Break(())
+    };
+    state.scan(Table::Reports, &Place::prefix(model), true, &mut look).map_err(HistoryError::State)?;
+    Ok(newest)
+}
+
+/// Reports without rows that are looked past at the start for one that has some.
+const EMPTY_LOOKED_AT: usize = 10_000;
 
 /// The layout of a stored report: this, then its JSON, compressed.
 const LAYOUT: u8 = 1;

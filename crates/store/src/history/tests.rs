@@ -27,7 +27,7 @@ fn report(name: &str, version: &str, segment: Option<&str>, end: i64, length: i6
         "schema": "driftline.window_report.v1", "model": "churn", "version": version, "segment": segment,
         "window": {"name": name, "start": time(end - length).to_string(), "end": time(end).to_string(),
                    "length_seconds": 60.0},
-        "revision": 0, "final": true, "reference": null, "task": "binary", "rows": 0, "weight": 0.1,
+        "revision": 0, "final": true, "reference": null, "task": "binary", "rows": 1, "weight": 0.1,
         "traffic": {"rate_per_second": 0.1, "status": {}, "error_ratio": 0.3, "saturation": null},
         "latency": {"count": 0, "mean_seconds": 0.1, "quantiles": {}},
         "labels": {"count": 0, "coverage": 0.1, "mature": false, "delay_seconds": {}},
@@ -89,6 +89,25 @@ fn reports_beyond_the_retention_go_a_bounded_number_at_a_time() {
     // 603 to 703 are within 100 minutes of the newest end.
     assert_eq!(lengths, [445, 190, 101, 101]);
     assert_eq!((history.expired(), history.dropped()), (603, 0));
+}
+
+#[test]
+fn a_window_without_rows_makes_no_report_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = HistorySpec { reports_per_model: 100, reports_retention: Some(Duration::from_secs(60 * 10)) };
+    let state = State::open(folder.path(), StateSpec::default()).unwrap();
+    let mut history = StoredHistory::open(state.clone(), spec).unwrap();
+    history.put(Arc::new(report("1m", "", None, 1, 1)));
+    // The clock closes a window long after the last event.
+    let empty = |end| Arc::new(WindowReport { rows: 0, ..report("1m", "", None, end, 1) });
+    history.put(empty(1_000));
+    assert_eq!(history.len("churn"), 2);
+    commit(&state);
+    let mut history = StoredHistory::open(state, spec).unwrap();
+    history.put(empty(1_001));
+    assert_eq!(history.len("churn"), 3, "after a restart too");
+    history.put(Arc::new(report("1m", "", None, 1_002, 1)));
+    assert_eq!(history.len("churn"), 3, "the first is too old now");
 }
 
 #[test]
