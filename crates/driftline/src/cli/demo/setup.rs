@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use driftline::Service;
 use driftline::config::{Config, ModelConfig, ModelOptions, Options};
+use driftline_evaluate::AlertOptions;
 use driftline_events::{
     Carrier, DecodeContext, EventTime, ModelRegistry, ModelSchema, RegisterError, Span, Task, decode_labels,
     decode_predictions,
@@ -39,6 +40,8 @@ pub(super) async fn service(
             WindowOptions { every: Some(Span::from_mins(5)), ..window(WINDOW, Span::from_mins(15)) },
             WindowOptions { every: Some(Span::from_mins(15)), ..window("1h", Span::from_mins(60)) },
         ],
+        // The story is too short to wait for windows of an hour.
+        alerts: AlertOptions { window: Some(WINDOW.to_owned()), ..AlertOptions::default() },
         ..ModelOptions::new(MODEL, Task::Binary)
     }];
     let config = Config::from_options(options, state.to_owned())?;
