@@ -166,3 +166,40 @@ async fn incidents_are_told_once_and_end_though_the_service_is_killed() {
     assert_eq!(said(&events), said(&expected), "the same events with the same ids");
     killed.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_ends_for_who_was_told_though_the_model_is_put_anew() {
+    let seed = number_from("DRIFTLINE_TEST_SEED", 20_260_113);
+    println!("DRIFTLINE_TEST_SEED={seed}");
+    let mut service = ServiceProcess::new(CONFIG);
+    service.start().await;
+    let send = async |numbers: std::ops::Range<i64>, trouble| {
+        for number in numbers {
+            let body = window(number, trouble, seed);
+            let (status, answer) = service.post("/v1/predictions", "application/x-ndjson", body).await;
+            assert_eq!((status, answer["accepted"].as_i64()), (200, Some(ROWS)), "{answer}");
+        }
+    };
+    let wait_for = async |action: &str| -> String {
+        service
+            .wait_for(action, || async {
+                let events = told(&service);
+                let event = events.iter().find(|event| event["data"]["action"] == action)?;
+                Some(event["data"]["incident"]["id"].as_str().unwrap().to_owned())
+            })
+            .await
+    };
+    send(0..14, Trouble::None).await;
+    send(14..17, Trouble::Errors).await;
+    let opened = wait_for("opened").await;
+    let model = json!({
+        "task": "binary", "positive": "yes", "idle_timeout": "off", "segments": ["country"],
+        "features": [{"name": "income", "kind": "numeric"}, {"name": "plan", "kind": "categorical"}],
+        "windows": [{"name": "10m", "length": "10m"}], "reference": {"kind": "learned", "learn_rows": 2000},
+    });
+    let (status, answer) = service.put("/v1/models/m", "application/json", model.to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    send(18..28, Trouble::None).await;
+    assert_eq!(wait_for("resolved").await, opened);
+    service.stop();
+}

@@ -150,6 +150,10 @@ impl Engine {
         }
         let pending = self.new_pending(&id)?;
         let mut model = Model::new(config, reference, origin, pending);
+        if let Some(former) = self.models.remove(&id) {
+            // Who was told of an incident hears that it is over.
+            model.continue_alerts_of(former);
+        }
         if self.durable.is_some() {
             model.windower.note_changes();
         }

@@ -189,6 +189,13 @@ impl Model {
         Ok(report)
     }
 
+    /// Takes up the alerts of the same model with other settings.
+    pub(super) fn continue_alerts_of(&mut self, former: Self) {
+        let rules = Arc::clone(&self.config.alerts);
+        self.alerts = former.alerts;
+        self.alerts.set_spec(rules);
+    }
+
     /// Lets the rules look at the windows that closed or changed, and at the clock.
     pub(super) fn alert(&mut self, reports: &[Arc<WindowReport>], now: EventTime) -> Vec<AlertEvent> {
         let mut events = self.alerts.take(reports.iter().map(|report| &**report));
