@@ -1,5 +1,7 @@
 //! The running service: sources, pipeline and server, wired and watched.
 
+mod opening;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,31 +9,31 @@ use std::time::Duration;
 
 use driftline_events::EventTime;
 use driftline_expose::{
-    ExposeOptions, ExposeSpec, Metrics, ModelOrigin, ServiceSnapshot, Snapshot, SnapshotSource, read_router,
+    ExposeOptions, ExposeSpec, Metrics, ServiceSnapshot, Snapshot, SnapshotSource, read_router,
 };
 use driftline_http::{ExposureError, Shell, Tokens, check_exposure};
 use driftline_source::{
     Clock, Ingest, IngestSpec, KafkaSource, KafkaStartError, KafkaStatus, Positions, ingest_router,
 };
 use driftline_store::{
-    Files, HistoryError, HistorySpec, Journal, JournalError, JournalSpec, OsFiles, ReferenceFolder, State,
-    StateError, StateFaults, StateSpec, StoredHistory,
+    Files, HistoryError, JournalError, JournalSpec, OsFiles, ReferenceFolder, StateError, StateFaults,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::opening::{Opened, Opening};
 use crate::admin::{self, Admin};
 use crate::alert_routes;
 use crate::config::Config;
-use crate::durability::{Committed, Committer, Health, JournalTask, JournalTaskError, Requests};
-use crate::engine::{Engine, EngineError, EngineLimits};
+use crate::durability::{Committer, Health, JournalTask, JournalTaskError, Requests};
+use crate::engine::EngineError;
 use crate::pipeline::{
-    self, Checkpoints, Mailbox, MailboxError, Outbox, OutboxError, Pipeline, PipelineHandle, PipelineParts,
+    Checkpoints, Mailbox, MailboxError, Outbox, OutboxError, Pipeline, PipelineHandle, PipelineParts,
 };
 use crate::read_model::PipelineModel;
-use crate::reference_files::{ReferenceFileError, load_or_build};
+use crate::reference_files::ReferenceFileError;
 use crate::registry::Registry;
 use crate::status::{self, Published};
 
@@ -410,94 +412,6 @@ async fn ended<T, E>(
             .map_err(|_| ServiceError::Stuck { part, timeout })?,
     };
     ended.map_err(|_| ServiceError::Panicked { part })
-}
-
-/// What is opened before anything runs.
-struct Opening {
-    config: Config,
-    folder: PathBuf,
-    references: ReferenceFolder,
-    journal_spec: JournalSpec,
-    files: Arc<dyn Files>,
-    state_faults: Option<Arc<dyn StateFaults>>,
-}
-
-struct Opened {
-    state: State,
-    engine: Engine,
-    journal: Journal,
-    start: Committed,
-    /// Bytes that were cut off the journal's end.
-    cut_bytes: u64,
-}
-
-impl Opening {
-    fn open(self) -> Result<Opened, ServiceError> {
-        let options = &self.config.options;
-        let spec = StateSpec {
-            cache_bytes: options.state.cache_bytes,
-            recent_entries: options.state.recent_predictions,
-            faults: self.state_faults.clone(),
-            ..StateSpec::default()
-        };
-        let state = State::open(&self.folder, spec)?;
-        let start =
-            pipeline::start(&state)?.ok_or_else(|| ServiceError::Positions { path: self.folder.clone() })?;
-        let spec = HistorySpec {
-            reports_per_model: options.state.reports_per_model,
-            reports_retention: Some(options.state.reports_retention.duration()),
-        };
-        let history = StoredHistory::open(state.clone(), spec)?;
-        let limits = EngineLimits {
-            pending_predictions: options.state.pending_predictions,
-            max_models: options.registration.max_models.max(self.config.models.len()),
-        };
-        let mut engine = Engine::durable(Box::new(history), limits, state.clone())?;
-        self.restore(&mut engine)?;
-        let (journal, opened) =
-            Journal::open(&self.folder.join("journal"), self.journal_spec, Arc::clone(&self.files))?;
-        let cut_bytes = opened.cut.map_or(0, |cut| cut.bytes);
-        Ok(Opened { state, engine, journal, start, cut_bytes })
-    }
-
-    /// Brings back every stored model, with the settings of the configuration where it has any, and adds those that
-    /// are new.
-    fn restore(&self, engine: &mut Engine) -> Result<(), ServiceError> {
-        let mut stored = engine.stored_models()?;
-        for config in &self.config.models {
-            let model = config.schema.model();
-            let unloadable = |source| ServiceError::Reference { model: model.to_string(), source };
-            let reference = load_or_build(config, &self.references, now()).map_err(unloadable)?;
-            let place = stored.iter().position(|(_, settings)| settings.options.name == model.as_str());
-            let Some((number, settings)) = place.map(|place| stored.remove(place)) else {
-                engine.put_model(config.clone(), reference, ModelOrigin::Config)?;
-                continue;
-            };
-            match settings.misfit(&config.options) {
-                None => {
-                    let config = Some(config.clone());
-                    engine.restore_model(number, &settings, config, reference, &self.config.folder)?;
-                }
-                Some(key) => {
-                    tracing::warn!(%model, key, "This setting has changed: the model's windows start anew.");
-                    engine.forget_stored(number);
-                    engine.put_model(config.clone(), reference, ModelOrigin::Config)?;
-                }
-            }
-        }
-        for (number, settings) in stored {
-            let model = &settings.options.name;
-            if settings.origin == ModelOrigin::Config {
-                tracing::warn!(
-                    model,
-                    "This model is not configured any more; what is stored of it is kept, but not used."
-                );
-                continue;
-            }
-            engine.restore_model(number, &settings, None, None, &self.config.folder)?;
-        }
-        Ok(())
-    }
 }
 
 fn config_error<E: std::error::Error>(errors: Vec<E>) -> ServiceError {
