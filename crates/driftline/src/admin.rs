@@ -26,6 +26,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::backup::{Backup, BackupError};
 use crate::config::{ConfigError, Fault, ModelConfig, ModelOptions};
+use crate::durability::causes;
 use crate::pipeline::{PipelineHandle, Stopped};
 use crate::reference_files::{self, ReferenceFileError};
 use crate::registry::Registry;
@@ -353,15 +354,8 @@ async fn receive(body: Body, extension: &str, max_bytes: usize) -> Result<tempfi
 }
 
 fn unusable_reference(error: &ReferenceFileError) -> Problem {
-    let mut detail = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        detail.push_str(": ");
-        detail.push_str(&source.to_string());
-        cause = source.source();
-    }
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unusable_reference", "The table makes no reference.")
-        .detail(detail)
+        .detail(causes(error))
 }
 
 fn stopped(error: Stopped) -> Problem {

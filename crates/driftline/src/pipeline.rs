@@ -26,7 +26,7 @@ pub use outbox::OutboxError;
 
 use crate::alert_routes::ModelAlerts;
 use crate::config::ModelConfig;
-use crate::durability::{Health, Journaled, Requests};
+use crate::durability::{Health, Journaled, Requests, causes};
 use crate::engine::{AlertChangeError, Engine, EngineError, Ticked};
 use crate::registry::Registry;
 use crate::status::{self, Published};
@@ -426,11 +426,5 @@ impl Pipeline {
 
 /// Logs a fault of the program with its causes.
 fn report_failure(error: &EngineError) {
-    let mut causes = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        causes = format!("{causes}: {source}");
-        cause = source.source();
-    }
-    tracing::error!(%error, causes, "Failed to fold or evaluate; the rest goes on.");
+    tracing::error!(cause = causes(error), "Failed to fold or evaluate; the rest goes on.");
 }

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
 use driftline::config::{Config, ModelConfig};
 use driftline::reference_files::load_or_build;
@@ -15,8 +14,9 @@ use driftline::replay::{ReplayCounts, ReplayInput, ReplaySink, replay};
 use driftline_evaluate::{AlertBook, AlertEvent, EventAction, WindowReport};
 use driftline_events::EventTime;
 use driftline_store::{HistorySpec, ReferenceFolder, State, StateSpec, StoredHistory};
-use driftline_tables::{RowRejection, Table};
+use driftline_tables::RowRejection;
 
+use super::replay::{IN_MEMORY, tables};
 use super::{ConfigArgument, log_warnings, model};
 
 /// Run the rules over the past, and show what would have fired when.
@@ -46,9 +46,6 @@ pub(crate) struct Backtest {
     #[arg(long, value_parser = super::time)]
     to: Option<EventTime>,
 }
-
-/// Predictions whose label is waited for at most: tables are replayed in memory, some 150 bytes each.
-const IN_MEMORY: usize = 20_000_000;
 
 /// Reports come in order of their ends; those of one end are looked at together.
 struct Court {
@@ -112,7 +109,7 @@ impl Court {
 }
 
 /// An event in a line.
-pub(super) fn line(event: &AlertEvent) -> String {
+fn line(event: &AlertEvent) -> String {
     let severity = serde_json::to_value(event.incident.severity).unwrap_or_default();
     let action = serde_json::to_value(event.action).unwrap_or_default();
     format!(
@@ -171,14 +168,7 @@ impl Backtest {
     }
 
     fn over_tables(&self, config: &Config, model: &ModelConfig, court: &mut Court) -> anyhow::Result<()> {
-        let predictions = Table::open(&self.predictions).context("cannot open the predictions")?;
-        let labels = match self.labels.as_slice() {
-            [] if predictions.has_labels(&model.columns) => {
-                Some(Table::open(&self.predictions).context("cannot open the labels")?)
-            }
-            [] => None,
-            tables => Some(Table::open(tables).context("cannot open the labels")?),
-        };
+        let (predictions, labels) = tables(&self.predictions, &self.labels, model)?;
         let folder = ReferenceFolder::of(&config.resolve(&config.options.state.path));
         let input = ReplayInput {
             model,

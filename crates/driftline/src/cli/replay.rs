@@ -41,7 +41,7 @@ pub(crate) struct Replay {
 }
 
 /// Predictions whose label is waited for at most: a replay keeps them in memory, some 150 bytes each.
-const IN_MEMORY: usize = 20_000_000;
+pub(super) const IN_MEMORY: usize = 20_000_000;
 
 /// Rejected rows that are shown; the rest is counted.
 const SHOWN_REJECTIONS: usize = 5;
@@ -90,14 +90,7 @@ impl Replay {
         log_warnings();
         let config = self.config.load()?;
         let model = model(&config, self.model.as_deref())?;
-        let predictions = Table::open(&self.predictions).context("cannot open the predictions")?;
-        let labels = match self.labels.as_slice() {
-            [] if predictions.has_labels(&model.columns) => {
-                Some(Table::open(&self.predictions).context("cannot open the labels")?)
-            }
-            [] => None,
-            tables => Some(Table::open(tables).context("cannot open the labels")?),
-        };
+        let (predictions, labels) = tables(&self.predictions, &self.labels, model)?;
         let folder = ReferenceFolder::of(&config.resolve(&config.options.state.path));
         let reference = load_or_build(model, &folder, driftline::now())?;
         for warning in predictions.warnings(&model.schema, &model.columns) {
@@ -129,6 +122,22 @@ impl Replay {
         summarise(&counts, seconds, &self.out);
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The predictions, and the labels where there are any: in tables of their own, or in the predictions'.
+pub(super) fn tables(
+    predictions: &[PathBuf],
+    labels: &[PathBuf],
+    model: &ModelConfig,
+) -> anyhow::Result<(Table, Option<Table>)> {
+    let table = Table::open(predictions).context("cannot open the predictions")?;
+    let labels = match labels {
+        [] if table.has_labels(&model.columns) => predictions,
+        [] => return Ok((table, None)),
+        labels => labels,
+    };
+    let labels = Table::open(labels).context("cannot open the labels")?;
+    Ok((table, Some(labels)))
 }
 
 fn show(model: &ModelConfig, reports: &[WindowReport], all: u64) {
