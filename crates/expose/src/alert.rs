@@ -9,6 +9,7 @@
 mod alertmanager;
 mod cloud_event;
 mod discord;
+mod email;
 mod endpoint;
 mod failure;
 mod fault;
@@ -17,6 +18,7 @@ mod fixture;
 mod http;
 mod kafka;
 mod ledger;
+mod letter;
 mod lines;
 mod notifier;
 mod options;
@@ -43,7 +45,9 @@ pub use cloud_event::{ALERT_EVENT_TYPE, alert_event_message};
 pub use fault::{NotifyFault, NotifySpecError};
 pub use ledger::{OnAlertDelivery, SinkSnapshot};
 pub use notifier::{AlertClock, NotTaken, Notifier, NotifyError};
-pub use options::{NotifyOptions, QuietHoursOptions, RouteOptions, SinkKind, SinkOptions};
+pub use options::{
+    NotifyOptions, QuietHoursOptions, RouteOptions, SinkKind, SinkOptions, SmtpOptions, SmtpTls,
+};
 pub use secret::{SecretError, SecretFromEnv, SecretFromFile, SecretOptions};
 pub use spec::NotifySpec;
 pub use trial::{TestAnswer, TestError, test_sink};

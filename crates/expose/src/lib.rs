@@ -21,8 +21,8 @@ mod snapshot;
 pub use alert::{
     ALERT_EVENT_TYPE, AlertClock, NotTaken, Notifier, NotifyError, NotifyFault, NotifyOptions, NotifySpec,
     NotifySpecError, OnAlertDelivery, QuietHoursOptions, RouteOptions, SecretError, SecretFromEnv,
-    SecretFromFile, SecretOptions, SinkKind, SinkOptions, SinkSnapshot, TestAnswer, TestError,
-    alert_event_message, test_sink,
+    SecretFromFile, SecretOptions, SinkKind, SinkOptions, SinkSnapshot, SmtpOptions, SmtpTls, TestAnswer,
+    TestError, alert_event_message, test_sink,
 };
 pub use config::{ExposeOptions, ExposeSpec, ExposeSpecError};
 pub use histogram::Histogram;

@@ -63,6 +63,27 @@ pub enum NotifySpecError {
     /// What Kafka does not take.
     #[error(transparent)]
     Publish(#[from] PublishSpecError),
+    /// No host name.
+    #[error("{host:?} is no host name")]
+    BadHost {
+        /// The name.
+        host: String,
+    },
+    /// Something that is no e-mail address.
+    #[error("{address:?} is no e-mail address")]
+    BadAddress {
+        /// The address.
+        address: String,
+    },
+    /// One of the two that belong together.
+    #[error("username and password belong together")]
+    HalfLogin,
+    /// A password that everybody on the way could read.
+    #[error("tls = \"none\" would send the password in the clear to {host}; use starttls or wrapped")]
+    ClearPassword {
+        /// Where it would go.
+        host: String,
+    },
     /// A duration that cannot work.
     #[error("it must be from 100ms to 5m")]
     BadTimeout,

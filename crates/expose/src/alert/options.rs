@@ -40,6 +40,8 @@ pub enum SinkKind {
     Discord,
     /// A channel of Microsoft Teams.
     Teams,
+    /// E-mail by SMTP.
+    Email,
 }
 
 impl SinkKind {
@@ -55,13 +57,14 @@ impl SinkKind {
             Self::Slack => "slack",
             Self::Discord => "discord",
             Self::Teams => "teams",
+            Self::Email => "email",
         }
     }
 
     /// Whether people read it: they are told of an incident as it is now, once, and not woken for minor ones.
     #[must_use]
     pub const fn is_for_people(self) -> bool {
-        matches!(self, Self::Slack | Self::Discord | Self::Teams)
+        matches!(self, Self::Slack | Self::Discord | Self::Teams | Self::Email)
     }
 }
 
@@ -100,10 +103,19 @@ pub struct SinkOptions {
     /// `kafka`: the topic, at the brokers of `[kafka]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// All but `file`, `stdout` and `kafka`: how long one attempt may take (default 10s).
+    /// `email`: the server, and how it is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<SmtpOptions>,
+    /// `email`: the sender, such as `Driftline <driftline@example.com>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// `email`: who gets it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+    /// All but `file`, `stdout` and `kafka`: how long one attempt may take (default 10s; e-mail 30s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// `slack`, `discord`, `teams`: when minor alerts wait.
+    /// `slack`, `discord`, `teams`, `email`: when minor alerts wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet_hours: Option<QuietHoursOptions>,
 }
@@ -122,10 +134,46 @@ impl SinkOptions {
             token: None,
             headers: BTreeMap::new(),
             topic: None,
+            smtp: None,
+            from: None,
+            to: Vec::new(),
             timeout: None,
             quiet_hours: None,
         }
     }
+}
+
+/// A mail server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpOptions {
+    /// Its name, which its certificate must have.
+    pub host: String,
+    /// Its port (default: 465 with `wrapped`, 587 with `starttls`, 25 with `none`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// How the connection is made secret (default `starttls`).
+    #[serde(default)]
+    pub tls: SmtpTls,
+    /// Who logs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// With which password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretOptions>,
+}
+
+/// How a connection to a mail server is made secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpTls {
+    /// TLS from the first byte.
+    Wrapped,
+    /// In the clear until STARTTLS, which must work before anything is sent.
+    #[default]
+    Starttls,
+    /// Never. With a password only to this machine.
+    None,
 }
 
 /// When minor alerts wait. They are sent when it ends, unless their incident is over by then.

@@ -7,6 +7,7 @@ use driftline_evaluate::AlertEvent;
 use driftline_events::EventTime;
 
 use super::cloud_event::{STRUCTURED, structured};
+use super::email::Mailer;
 use super::endpoint::Endpoint;
 use super::failure::SendError;
 use super::http::Poster;
@@ -46,6 +47,7 @@ enum Way {
     Slack(Poster),
     Discord(Poster),
     Teams(Poster),
+    Email(Mailer),
 }
 
 impl Outlet {
@@ -60,6 +62,7 @@ impl Outlet {
             TargetSpec::Slack(endpoint) => Way::Slack(post(endpoint)?),
             TargetSpec::Discord(endpoint) => Way::Discord(post(endpoint)?),
             TargetSpec::Teams(endpoint) => Way::Teams(post(endpoint)?),
+            TargetSpec::Email(email) => Way::Email(Mailer::try_new(email, timeout)?),
             TargetSpec::Alertmanager(_) | TargetSpec::Kafka(_) => {
                 unreachable!("{target:?} has its own way out")
             }
@@ -74,6 +77,7 @@ impl Outlet {
             Way::Webhook(poster, _) | Way::Slack(poster) | Way::Discord(poster) | Way::Teams(poster) => {
                 poster.shown().to_owned()
             }
+            Way::Email(mailer) => mailer.shown(),
         }
     }
 
@@ -99,6 +103,7 @@ impl Outlet {
             Way::Slack(poster) => poster.post(json(slack::message(&rendered())), JSON, now).await,
             Way::Discord(poster) => poster.post(json(discord::message(&rendered())), JSON, now).await,
             Way::Teams(poster) => poster.post(json(teams::message(&rendered())), JSON, now).await,
+            Way::Email(mailer) => mailer.send(bundle, &rendered(), now).await,
         }
     }
 }

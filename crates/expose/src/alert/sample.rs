@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::alertmanager::sample_alerts;
 use super::cloud_event::structured;
 use super::fixture::{at, event, opened};
+use super::letter;
 use super::outlet::Bundle;
 use super::rendered::Rendered;
 use super::{discord, slack, teams};
@@ -76,6 +77,12 @@ fn seen_in_teams(message: &Value) -> String {
     card["body"].as_array().unwrap().iter().map(line).chain(buttons).collect::<Vec<_>>().join("\n")
 }
 
+/// What a reader of plain mail sees.
+fn seen_in_a_mail_reader(event: &AlertEvent) -> String {
+    let letter = letter::of(&Rendered::of(&Bundle::of(event.clone().into())), event);
+    format!("Subject: {}\n\n{}", letter.subject, letter.plain)
+}
+
 fn samples() -> String {
     let rendered = |event: AlertEvent| Rendered::of(&Bundle::of(event.into()));
     let opened = (*opened()).clone();
@@ -88,6 +95,7 @@ fn samples() -> String {
         ("Slack, at the end", fence("text", &seen_in_slack(&slack::message(&rendered(resolved))))),
         ("Discord", fence("text", &seen_in_discord(&discord::message(&rendered(opened.clone()))))),
         ("Microsoft Teams", fence("text", &seen_in_teams(&teams::message(&rendered(opened.clone()))))),
+        ("E-mail", fence("text", &seen_in_a_mail_reader(&opened))),
         ("Alertmanager", json(&sample_alerts(&opened))),
         ("Webhook, file and standard output", json(&webhook)),
     ];

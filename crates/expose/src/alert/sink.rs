@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::email::EmailSpec;
 use super::endpoint::Endpoint;
 use super::fault::{NotifyFault, NotifySpecError};
 use super::options::{SinkKind, SinkOptions};
@@ -38,6 +39,7 @@ pub(super) enum TargetSpec {
     Slack(Endpoint),
     Discord(Endpoint),
     Teams(Endpoint),
+    Email(EmailSpec),
 }
 
 impl SinkSpec {
@@ -51,6 +53,7 @@ impl SinkSpec {
             TargetSpec::Slack(_) => SinkKind::Slack,
             TargetSpec::Discord(_) => SinkKind::Discord,
             TargetSpec::Teams(_) => SinkKind::Teams,
+            TargetSpec::Email(_) => SinkKind::Email,
         }
     }
 
@@ -94,9 +97,9 @@ impl Check<'_> {
 
     /// Keys that the kind does not have.
     fn keys(&mut self) {
-        use SinkKind::{Alertmanager, Discord, File, Kafka, Slack, Teams, Webhook};
+        use SinkKind::{Alertmanager, Discord, Email, File, Kafka, Slack, Teams, Webhook};
         let options = self.options;
-        let keys: [(&str, bool, &[SinkKind]); 9] = [
+        let keys: [(&str, bool, &[SinkKind]); 12] = [
             ("path", options.path.is_some(), &[File]),
             ("url", options.url.is_some(), &[Webhook, Slack, Discord, Teams]),
             ("urls", !options.urls.is_empty(), &[Alertmanager]),
@@ -104,8 +107,11 @@ impl Check<'_> {
             ("signing_secret", options.signing_secret.is_some(), &[Webhook]),
             ("headers", !options.headers.is_empty(), &[Webhook, Alertmanager]),
             ("topic", options.topic.is_some(), &[Kafka]),
-            ("timeout", options.timeout.is_some(), &[Webhook, Alertmanager, Slack, Discord, Teams]),
-            ("quiet_hours", options.quiet_hours.is_some(), &[Slack, Discord, Teams]),
+            ("smtp", options.smtp.is_some(), &[Email]),
+            ("from", options.from.is_some(), &[Email]),
+            ("to", !options.to.is_empty(), &[Email]),
+            ("timeout", options.timeout.is_some(), &[Webhook, Alertmanager, Slack, Discord, Teams, Email]),
+            ("quiet_hours", options.quiet_hours.is_some(), &[Slack, Discord, Teams, Email]),
         ];
         for (key, _, _) in
             keys.iter().filter(|(_, is_there, kinds)| *is_there && !kinds.contains(&options.kind))
@@ -139,6 +145,7 @@ impl Check<'_> {
             SinkKind::Slack => TargetSpec::Slack(self.url()?),
             SinkKind::Discord => TargetSpec::Discord(self.url()?),
             SinkKind::Teams => TargetSpec::Teams(self.url()?),
+            SinkKind::Email => TargetSpec::Email(EmailSpec::check(self)?),
         })
     }
 
@@ -228,7 +235,8 @@ impl Check<'_> {
     }
 
     fn timeout(&mut self) -> Duration {
-        let Some(timeout) = self.options.timeout else { return Duration::from_secs(10) };
+        let default = if self.options.kind == SinkKind::Email { 30 } else { 10 };
+        let Some(timeout) = self.options.timeout else { return Duration::from_secs(default) };
         let timeout = timeout.duration();
         if !(Duration::from_millis(100)..=Duration::from_secs(300)).contains(&timeout) {
             self.fault("timeout", NotifySpecError::BadTimeout);

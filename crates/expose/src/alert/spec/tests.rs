@@ -8,6 +8,7 @@ fn spec(toml: &str) -> Result<NotifySpec, Vec<String>> {
     let env = |name: &str| match name {
         "HOOK" => Some("https://example.com/hook/s3cr3t-path".to_owned()),
         "SIGNING" => Some("s3cr3t-s3cr3t-s3cr3t".to_owned()),
+        "SMTP" => Some("s3cr3t".to_owned()),
         _ => None,
     };
     NotifySpec::try_new(options, "localhost:9092", &BTreeMap::new(), &env)
@@ -27,6 +28,7 @@ fn every_kind_can_be_written() {
         "slack slack",
         "discord discord",
         "teams teams",
+        "mail email",
     ];
     assert_eq!(kinds, expected);
     let shown = format!("{spec:?}");
