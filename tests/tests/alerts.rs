@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use driftline_tests::number_from;
 use driftline_tests::process::ServiceProcess;
+use driftline_tests::receiver::Receiver;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -78,9 +79,13 @@ fn troubles() -> Vec<Trouble> {
 /// The alert events in the file that they go to by default, each id once, in order.
 fn told(service: &ServiceProcess) -> Vec<Value> {
     let text = std::fs::read_to_string(service.state().join("alerts.ndjson")).unwrap_or_default();
+    once(text.lines().map(|line| serde_json::from_str(line).unwrap()))
+}
+
+/// Each id once, in order; what has one id must be the same.
+fn once(told: impl IntoIterator<Item = Value>) -> Vec<Value> {
     let mut events: Vec<Value> = Vec::new();
-    for line in text.lines() {
-        let event: Value = serde_json::from_str(line).unwrap();
+    for event in told {
         match events.iter().find(|known| known["id"] == event["id"]) {
             Some(known) => assert_eq!(known["data"], event["data"], "one id, two events"),
             None => events.push(event),
@@ -89,9 +94,12 @@ fn told(service: &ServiceProcess) -> Vec<Value> {
     events
 }
 
+/// What a receiver that is not always there is told; the service is killed now and then, if `kills`.
 async fn run(seed: u64, kills: bool) -> (ServiceProcess, Vec<Value>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 1);
-    let mut service = ServiceProcess::new(CONFIG);
+    let receiver = Receiver::start().await;
+    let sink = format!("[[sinks]]\nname = \"hook\"\nkind = \"webhook\"\nurl = {:?}\n", receiver.url);
+    let mut service = ServiceProcess::new(&format!("{CONFIG}\n{sink}"));
     service.start().await;
     let troubles = troubles();
     for (number, trouble) in troubles.iter().enumerate() {
@@ -122,12 +130,12 @@ async fn run(seed: u64, kills: bool) -> (ServiceProcess, Vec<Value>) {
     }
     service
         .wait_for("all to be told", || async {
-            let waiting = service.metric("driftline_alert_sink_waiting", "sink=\"file\"").await;
+            let waiting = service.metric("driftline_alert_sink_waiting", "sink=\"hook\"").await;
             (waiting == Some(0.0)).then_some(())
         })
         .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let events = told(&service);
+    let events = once(receiver.events());
     (service, events)
 }
 

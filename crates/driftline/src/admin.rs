@@ -1,6 +1,6 @@
 //! Routes that change what is watched: models and their references.
 
-use std::path::{Component, PathBuf};
+use std::path::Component;
 use std::sync::Arc;
 
 use axum::Router;
@@ -25,7 +25,7 @@ use tokio_stream::StreamExt;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::backup::{Backup, BackupError};
-use crate::config::{ConfigError, Fault, ModelConfig, ModelOptions};
+use crate::config::{ConfigError, Fault, ModelConfig, ModelDefaults, ModelOptions};
 use crate::durability::causes;
 use crate::pipeline::{PipelineHandle, Stopped};
 use crate::reference_files::{self, ReferenceFileError};
@@ -37,8 +37,8 @@ pub(crate) struct Admin {
     pub(crate) handle: PipelineHandle,
     pub(crate) registry: Arc<Registry>,
     pub(crate) references: ReferenceFolder,
-    /// The folder that relative paths in a model's settings start from.
-    pub(crate) folder: PathBuf,
+    /// What models that are put do not say themselves.
+    pub(crate) defaults: ModelDefaults,
     pub(crate) max_upload_bytes: usize,
     pub(crate) state: driftline_store::State,
 }
@@ -135,7 +135,7 @@ async fn put_model(
             ));
         }
     }
-    let config = read_settings(body, &admin.folder)?;
+    let config = read_settings(body, &admin.defaults)?;
     let _turn = changing.lock().await;
     let references = admin.references.clone();
     let for_build = config.clone();
@@ -154,7 +154,7 @@ async fn put_model(
     Ok(axum::Json(options).into_response())
 }
 
-fn read_settings(body: Value, folder: &std::path::Path) -> Result<ModelConfig, Problem> {
+fn read_settings(body: Value, defaults: &ModelDefaults) -> Result<ModelConfig, Problem> {
     let faulty = |faults: Vec<Fault>| {
         let told = |Fault { place, message }: &Fault| {
             // What reads TOML says the place once more in a line of its own.
@@ -172,7 +172,7 @@ fn read_settings(body: Value, folder: &std::path::Path) -> Result<ModelConfig, P
     let (options, mut faults) = ModelOptions::read(settings);
     let Some(options) = options else { return Err(faulty(faults)) };
     faults.extend(foreign_path(&options.reference));
-    match ModelConfig::try_new(&options, folder) {
+    match ModelConfig::try_new(&options, defaults) {
         Ok(config) if faults.is_empty() => return Ok(config),
         Ok(_) => {}
         Err(ConfigError::Faults { faults: more, .. }) => faults.extend(more),

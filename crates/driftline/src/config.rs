@@ -7,13 +7,15 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
+use driftline_evaluate::AlertOptions;
+use driftline_events::Task;
 use driftline_expose::{NotifySpec, PublishOptions, RouteOptions, SinkOptions};
 use driftline_source::{IngestOptions, KafkaOptions};
 use driftline_store::JournalOptions;
 use serde::{Deserialize, Serialize};
 
 pub use fault::{ConfigError, Fault};
-pub use model::{ModelConfig, ModelOptions};
+pub use model::{ModelConfig, ModelDefaults, ModelOptions};
 pub use service::{LogFormat, LogOptions, MetricsOptions, RegistrationOptions, ServerOptions, StateOptions};
 
 use fault::Faults;
@@ -36,6 +38,8 @@ pub struct Options {
     /// What it publishes to Kafka; nothing without this table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<PublishOptions>,
+    /// What alerts, for every model that does not say it itself; the models that nobody configured too.
+    pub alerts: AlertOptions,
     /// Who is told of alerts. With none, they are added to the file `alerts.ndjson` in the state folder.
     pub sinks: Vec<SinkOptions>,
     /// Which alerts go to which sinks; with none, all go to all.
@@ -128,17 +132,29 @@ impl Config {
 
     fn check(options: Options, folder: PathBuf, faults: &mut Faults) -> Self {
         service::check(&options, faults);
+        let defaults = ModelDefaults { folder: folder.clone(), alerts: options.alerts.clone() };
+        if options.registration.enabled {
+            // What is said for all models must hold for those that register themselves, with default windows.
+            let any = ModelOptions::new("registered-from-events", Task::Regression);
+            model::check(&any, "", &defaults, faults);
+        }
         let mut models: Vec<ModelConfig> = Vec::with_capacity(options.models.len());
         for (index, model) in options.models.iter().enumerate() {
             let place = format!("models[{index}]");
             if models.iter().any(|other| other.options.name == model.name) {
                 faults.add(format!("{place}.name"), format!("another model is named {:?} too", model.name));
             }
-            if let Some(model) = model::check(model, &place, &folder, faults) {
+            if let Some(model) = model::check(model, &place, &defaults, faults) {
                 models.push(model);
             }
         }
         Self { options, models, folder }
+    }
+
+    /// What holds for models that do not say it themselves.
+    #[must_use]
+    pub fn model_defaults(&self) -> ModelDefaults {
+        ModelDefaults { folder: self.folder.clone(), alerts: self.options.alerts.clone() }
     }
 
     /// A path of the configuration, from the configuration's folder if it is relative.

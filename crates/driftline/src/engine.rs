@@ -24,7 +24,7 @@ pub use counters::VersionCounters;
 pub use model::{LabelCounts, LatestKey, Model, ModelStatus};
 pub use stored::StoredModelError;
 
-use crate::config::{ModelConfig, ModelOptions};
+use crate::config::{ModelConfig, ModelDefaults, ModelOptions};
 
 /// Closed windows of one name and model that are evaluated again at one tick, at most; the rest waits for the next, so
 /// that labels for a week of old predictions cannot hold up what is new.
@@ -44,6 +44,7 @@ pub struct Engine {
     models: BTreeMap<ModelId, Model>,
     history: Box<dyn History>,
     limits: EngineLimits,
+    defaults: ModelDefaults,
     durable: Option<durable::Durable>,
 }
 
@@ -128,7 +129,7 @@ impl Engine {
     /// An engine without models that keeps everything in memory.
     #[must_use]
     pub fn new(history: Box<dyn History>, limits: EngineLimits) -> Self {
-        Self { models: BTreeMap::new(), history, limits, durable: None }
+        Self { models: BTreeMap::new(), history, limits, defaults: ModelDefaults::default(), durable: None }
     }
 
     /// Adds a model, or replaces one whose settings changed (its panes start anew). `reference` is its stored or
@@ -203,8 +204,7 @@ impl Engine {
         let id = batch.schema.model();
         if !self.models.contains_key(id) {
             let options = ModelOptions::inferred(&batch.schema);
-            let mut config =
-                ModelConfig::try_new(&options, std::path::Path::new("")).map_err(EngineError::Config)?;
+            let mut config = ModelConfig::try_new(&options, &self.defaults).map_err(EngineError::Config)?;
             config.schema = Arc::clone(&batch.schema);
             self.put_model(config, None, ModelOrigin::Events)?;
         }

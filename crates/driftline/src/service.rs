@@ -281,7 +281,7 @@ impl Service {
             handle: handle.clone(),
             registry,
             references,
-            folder: config.folder.clone(),
+            defaults: config.model_defaults(),
             max_upload_bytes: options.ingest.max_decompressed_bytes,
             state: state.clone(),
         };

@@ -1,6 +1,6 @@
 //! A model's settings.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,9 +42,9 @@ pub struct ModelOptions {
     /// What its windows are compared with.
     #[serde(default)]
     pub reference: ReferenceOptions,
-    /// What alerts. With nothing written, the default rules do.
-    #[serde(default)]
-    pub alerts: AlertOptions,
+    /// What alerts. With nothing written, what `[alerts]` says for all models, or else the default rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<AlertOptions>,
     /// The columns of tables, for references and replays.
     #[serde(default)]
     pub columns: ColumnOptions,
@@ -156,7 +156,7 @@ impl ModelOptions {
             segments: Vec::new(),
             max_segment_values: default_segment_values(),
             windows: Vec::new(),
-            alerts: AlertOptions::default(),
+            alerts: None,
             reference: ReferenceOptions::default(),
             columns: ColumnOptions::default(),
             drift: DriftOptions::default(),
@@ -190,6 +190,15 @@ impl ModelOptions {
     }
 }
 
+/// What a model's settings do not say themselves.
+#[derive(Clone, Debug, Default)]
+pub struct ModelDefaults {
+    /// The folder that relative paths start from.
+    pub folder: PathBuf,
+    /// What alerts for a model that does not say it.
+    pub alerts: AlertOptions,
+}
+
 /// A model's settings that hold together.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
@@ -212,13 +221,13 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Checks a model's settings. Relative paths start from `folder`.
+    /// Checks a model's settings.
     ///
     /// # Errors
     /// [`super::ConfigError`] with all faults.
-    pub fn try_new(options: &ModelOptions, folder: &Path) -> Result<Self, super::ConfigError> {
+    pub fn try_new(options: &ModelOptions, defaults: &ModelDefaults) -> Result<Self, super::ConfigError> {
         let mut faults = Faults::default();
-        let config = check(options, "", folder, &mut faults);
+        let config = check(options, "", defaults, &mut faults);
         match config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(super::ConfigError::Faults {
@@ -255,7 +264,7 @@ fn alert_windows(time: &TimeSpec) -> Vec<AlertWindow> {
 pub(super) fn check(
     options: &ModelOptions,
     place: &str,
-    folder: &Path,
+    defaults: &ModelDefaults,
     faults: &mut Faults,
 ) -> Option<ModelConfig> {
     let key = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
@@ -291,15 +300,19 @@ pub(super) fn check(
         .map_err(|found| found.iter().for_each(|fault| faults.add_error(key("windows"), fault)))
         .ok();
     let alerts = time.as_ref().and_then(|time| {
-        AlertSpec::try_new(options.alerts.clone(), &alert_windows(time))
-            .map_err(|found| found.iter().for_each(|fault| faults.add_error(key("alerts"), fault)))
+        let (alerts, place) = match &options.alerts {
+            Some(own) => (own, key("alerts")),
+            None => (&defaults.alerts, format!("alerts (for model {:?})", options.name)),
+        };
+        AlertSpec::try_new(alerts.clone(), &alert_windows(time))
+            .map_err(|found| found.iter().for_each(|fault| faults.add_error(place.clone(), fault)))
             .ok()
     });
     let mut reference = ReferenceSpec::try_from(options.reference.clone())
         .map_err(|error| faults.add_error(key("reference"), &error))
         .ok();
     if let Some(ReferenceSpec::File { path }) = &mut reference {
-        *path = folder.join(&*path);
+        *path = defaults.folder.join(&*path);
         if options.features.is_empty() {
             faults.add(
                 key("features"),

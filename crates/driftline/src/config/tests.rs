@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Config, ConfigError};
+use driftline_events::Task;
+
+use super::{Config, ConfigError, ModelConfig, ModelOptions};
 
 fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -118,6 +120,41 @@ fn a_key_of_the_environment_that_leads_nowhere_is_a_fault() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[0].0, "DRIFTLINE_MODELS__CHURN__TASK");
     assert_eq!(found[1].0, "servre");
+}
+
+/// A rule that fires beyond `below`, for models in the window `window`.
+fn rule(window: &str, below: f64) -> String {
+    format!(
+        "[[alerts.rules]]\nname = \"low\"\nmetric = \"accuracy\"\nwindow = \"{window}\"\nbelow = {below}\n"
+    )
+}
+
+#[test]
+fn alerts_of_all_models_hold_for_those_that_say_nothing() {
+    let text = format!(
+        "{}\n[[models]]\nname = \"a\"\ntask = \"multiclass\"\n[[models]]\nname = \"b\"\ntask = \"multiclass\"\n\
+         [models.alerts]\ndefaults = false\n",
+        rule("1h", 0.5)
+    );
+    let config = parse(&text, &[]).unwrap();
+    let names: Vec<Vec<String>> =
+        config.models.iter().map(|model| model.alerts.rules().map(str::to_owned).collect()).collect();
+    assert!(names[0].iter().any(|name| name == "low"), "{names:?}");
+    assert!(names[1].is_empty(), "{names:?}");
+    // A model that registers itself has them too.
+    let own =
+        ModelConfig::try_new(&ModelOptions::new("c", Task::Multiclass), &config.model_defaults()).unwrap();
+    assert!(own.alerts.rules().any(|name| name == "low"));
+}
+
+#[test]
+fn alerts_of_all_models_that_a_model_cannot_have_are_a_fault() {
+    let found = faults(&rule("2h", 0.5), &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0.starts_with("alerts") && found[0].0.contains("registered-from-events"), "{found:?}");
+    // Where no model registers itself, only those of the configuration must have the window.
+    let text = format!("{}\n[registration]\nenabled = false\n", rule("2h", 0.5));
+    parse(&text, &[]).unwrap();
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! An engine whose models outlive it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use driftline_events::ModelId;
@@ -13,7 +12,7 @@ use driftline_window::{MemoryPending, PendingStore};
 use super::model::Model;
 use super::stored::{self, NEXT_NUMBER, REPLACED, StoredSettings};
 use super::{Engine, EngineError, EngineLimits};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, ModelDefaults};
 
 /// Entries of a replaced model that one step removes.
 const SWEPT_PER_STEP: usize = 1_000;
@@ -62,16 +61,17 @@ impl Durable {
 }
 
 impl Engine {
-    /// An engine without models whose models outlive it in `state`.
+    /// An engine without models whose models outlive it in `state`. `defaults` is what they do not say themselves.
     ///
     /// # Errors
     /// [`EngineError::State`].
     pub fn durable(
         history: Box<dyn History>,
         limits: EngineLimits,
+        defaults: ModelDefaults,
         state: State,
     ) -> Result<Self, EngineError> {
-        Ok(Self { durable: Some(Durable::open(state)?), ..Self::new(history, limits) })
+        Ok(Self { defaults, durable: Some(Durable::open(state)?), ..Self::new(history, limits) })
     }
 
     pub(super) fn new_pending(&mut self, id: &ModelId) -> Result<Box<dyn PendingStore>, EngineError> {
@@ -106,7 +106,6 @@ impl Engine {
         settings: &StoredSettings,
         config: Option<ModelConfig>,
         reference: Option<Arc<Reference>>,
-        folder: &Path,
     ) -> Result<(), EngineError> {
         let Some(durable) = &mut self.durable else { return Ok(()) };
         let unusable = |source| EngineError::Stored { model: settings.options.name.clone(), source };
@@ -116,7 +115,7 @@ impl Engine {
                 settings.learned(&mut config);
                 config
             }
-            None => settings.config(folder).map_err(unusable)?,
+            None => settings.config(&self.defaults).map_err(unusable)?,
         };
         let id = config.schema.model().clone();
         let pending = StoredPending::open(durable.state.clone(), number, self.limits.pending_predictions)?;

@@ -4,7 +4,6 @@
 //! the number; what is pending is written through by its own store.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
 use driftline_evaluate::{AlertBook, AlertBookError};
@@ -16,7 +15,7 @@ use driftline_window::{PaneKey, RestoreError};
 use serde::{Deserialize, Serialize};
 
 use super::model::Model;
-use crate::config::{ModelConfig, ModelOptions};
+use crate::config::{ModelConfig, ModelDefaults, ModelOptions};
 
 /// The newest layout of a model's settings that is known here.
 const VERSION: u32 = 1;
@@ -99,9 +98,9 @@ impl StoredSettings {
         self.features.len()
     }
 
-    /// The settings as they hold. Relative paths start from `folder`.
-    pub(crate) fn config(&self, folder: &Path) -> Result<ModelConfig, StoredModelError> {
-        let mut config = ModelConfig::try_new(&self.options, folder).map_err(StoredModelError::Config)?;
+    /// The settings as they hold.
+    pub(crate) fn config(&self, defaults: &ModelDefaults) -> Result<ModelConfig, StoredModelError> {
+        let mut config = ModelConfig::try_new(&self.options, defaults).map_err(StoredModelError::Config)?;
         self.learned(&mut config);
         Ok(config)
     }

@@ -7,7 +7,7 @@ use driftline_events::{Feature, FeatureKind, Task};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::ModelOptions;
+use crate::config::{ModelDefaults, ModelOptions};
 
 /// Later than every file that a test writes.
 const LATER: EventTime = EventTime::from_millis(4_000_000_000_000);
@@ -33,8 +33,12 @@ impl Case {
         self.folder.path().join(name)
     }
 
+    fn defaults(&self) -> ModelDefaults {
+        ModelDefaults { folder: self.folder.path().to_owned(), ..ModelDefaults::default() }
+    }
+
     fn model(&self) -> ModelConfig {
-        ModelConfig::try_new(&self.options, self.folder.path()).unwrap()
+        ModelConfig::try_new(&self.options, &self.defaults()).unwrap()
     }
 
     fn references(&self) -> ReferenceFolder {
@@ -155,7 +159,7 @@ fn a_learned_model_starts_with_an_explicit_reference_that_fits() {
         assert_eq!(case.rows(), Some(3), "{source}");
         let mut other = case.options.clone();
         other.task = Task::Regression;
-        let other = ModelConfig::try_new(&other, case.folder.path()).unwrap();
+        let other = ModelConfig::try_new(&other, &case.defaults()).unwrap();
         assert_eq!(load_or_build(&other, &case.references(), LATER).unwrap(), None, "{source}");
     }
 }

@@ -55,7 +55,8 @@ impl Opening {
             pending_predictions: options.state.pending_predictions,
             max_models: options.registration.max_models.max(self.config.models.len()),
         };
-        let mut engine = Engine::durable(Box::new(history), limits, state.clone())?;
+        let mut engine =
+            Engine::durable(Box::new(history), limits, self.config.model_defaults(), state.clone())?;
         self.restore(&mut engine)?;
         let (journal, opened) =
             Journal::open(&self.folder.join("journal"), self.journal_spec, Arc::clone(&self.files))?;
@@ -78,8 +79,7 @@ impl Opening {
             };
             match settings.misfit(&config.options) {
                 None => {
-                    let config = Some(config.clone());
-                    engine.restore_model(number, &settings, config, reference, &self.config.folder)?;
+                    engine.restore_model(number, &settings, Some(config.clone()), reference)?;
                 }
                 Some(key) => {
                     tracing::warn!(%model, key, "This setting has changed: the model's windows start anew.");
@@ -97,7 +97,7 @@ impl Opening {
                 );
                 continue;
             }
-            engine.restore_model(number, &settings, None, None, &self.config.folder)?;
+            engine.restore_model(number, &settings, None, None)?;
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub(super) async fn service(
             WindowOptions { every: Some(Span::from_mins(15)), ..window("1h", Span::from_mins(60)) },
         ],
         // The story is too short to wait for windows of an hour.
-        alerts: AlertOptions { window: Some(WINDOW.to_owned()), ..AlertOptions::default() },
+        alerts: Some(AlertOptions { window: Some(WINDOW.to_owned()), ..AlertOptions::default() }),
         ..ModelOptions::new(MODEL, Task::Binary)
     }];
     let config = Config::from_options(options, state.to_owned())?;
