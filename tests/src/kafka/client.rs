@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
@@ -201,12 +201,12 @@ impl Client {
         let (producer, topic) = (self.producer.clone(), topic.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
             let client = producer.client();
-            let found = client.fetch_metadata(Some(&topic), PATIENCE).expect("the broker answers");
+            let found = patiently(|| client.fetch_metadata(Some(&topic), PATIENCE));
             let partitions = found.topics()[0].partitions().len();
             (0..partitions)
                 .map(|partition| {
                     let partition = i32::try_from(partition).expect("partitions are counted in i32");
-                    client.fetch_watermarks(&topic, partition, PATIENCE).expect("the broker answers")
+                    patiently(|| client.fetch_watermarks(&topic, partition, PATIENCE))
                 })
                 .collect()
         });
@@ -225,7 +225,7 @@ impl Client {
             let consumer: BaseConsumer = config.create().expect("the settings are librdkafka's");
             let mut wanted = TopicPartitionList::new();
             wanted.add_partition_range(&topic, 0, partitions - 1);
-            let found = consumer.committed_offsets(wanted, PATIENCE).expect("the broker answers");
+            let found = patiently(|| consumer.committed_offsets(wanted.clone(), PATIENCE));
             found
                 .elements()
                 .iter()
@@ -251,6 +251,18 @@ impl Client {
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         config(&self.address).create().expect("the settings are librdkafka's")
+    }
+}
+
+/// Asks until the broker answers: one that has just come back does not lead its partitions yet.
+fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> T {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) if started.elapsed() > PATIENCE => panic!("the broker does not answer: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
     }
 }
 
