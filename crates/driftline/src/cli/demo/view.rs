@@ -88,8 +88,10 @@ fn draw(
     incidents: &[Incident],
     progress: &Progress,
 ) {
+    // An explanation may take two lines, where there is room.
+    let head_height = if frame.area().height >= 38 { 5 } else { 4 };
     let [head, alerts, charts, body, foot] = Layout::vertical([
-        Constraint::Length(4),
+        Constraint::Length(head_height),
         Constraint::Length(5),
         Constraint::Min(8),
         Constraint::Length(15),
@@ -170,7 +172,8 @@ fn draw_alerts(frame: &mut Frame<'_>, area: Rect, incidents: &[Incident]) {
             lines.extend(causes.map(|cause| Line::from(format!("  {}", cause.text)).dim()));
         }
     }
-    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" Alerts ".bold())), area);
+    let alerts = Paragraph::new(lines).wrap(Wrap { trim: false });
+    frame.render_widget(alerts.block(Block::bordered().title(" Alerts ".bold())), area);
 }
 
 /// A figure of each window over its end in minutes before the latest one.
@@ -289,10 +292,11 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, stage: &Stage, progress: &Progre
     for (index, scenario) in Scenario::ALL.into_iter().enumerate() {
         let on = progress.active.contains(&scenario);
         let style = if on { Style::new().fg(Color::Black).bg(Color::Yellow) } else { Style::new() };
-        keys.push(Span::styled(format!("{} {}", index + 1, scenario.name()), style));
+        // A key and its scenario stay on one line.
+        keys.push(Span::styled(format!("{}\u{a0}{}", index + 1, scenario.name()), style));
         keys.push(Span::from("  "));
     }
-    keys.push(Span::from("q quit").bold());
+    keys.push(Span::from("q\u{a0}quit").bold());
     let url = &stage.url;
     let text =
         vec![Line::from(keys), Line::from(format!("{url}/   {url}/metrics   {url}/openapi.json")).dim()];
