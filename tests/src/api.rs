@@ -119,7 +119,8 @@ fn sum_of(text: &str, name: &str, labels: &str) -> Option<f64> {
 }
 
 /// A text as a query parameter.
-fn encode(text: &str) -> String {
+#[must_use]
+pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -1,9 +1,9 @@
 //! A child process whose log is shown when a test fails, and that ends with the test.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Enough of a log to see why a process failed.
@@ -14,6 +14,7 @@ const TAIL_BYTES: u64 = 8_000;
 pub struct Child {
     name: String,
     process: std::process::Child,
+    input: Option<ChildStdin>,
     log: PathBuf,
 }
 
@@ -23,16 +24,39 @@ impl Child {
     /// # Panics
     /// If it cannot be run.
     #[must_use]
-    pub fn spawn(name: &str, mut command: Command, log: &Path) -> Self {
+    pub fn spawn(name: &str, command: Command, log: &Path) -> Self {
+        Self::spawn_with(Stdio::null(), name, command, log)
+    }
+
+    /// As [`Child::spawn`], for a command that is told more by [`Child::say`].
+    ///
+    /// # Panics
+    /// If it cannot be run.
+    #[must_use]
+    pub fn spawn_to_tell(name: &str, command: Command, log: &Path) -> Self {
+        Self::spawn_with(Stdio::piped(), name, command, log)
+    }
+
+    fn spawn_with(input: Stdio, name: &str, mut command: Command, log: &Path) -> Self {
         let out = File::options().create(true).append(true).open(log).expect("the log can be written");
         let err = out.try_clone().expect("a file has a second handle");
-        let process = command
-            .stdin(Stdio::null())
+        let mut process = command
+            .stdin(input)
             .stdout(out)
             .stderr(err)
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: cannot run {:?}: {error}", command.get_program()));
-        Self { name: name.to_owned(), process, log: log.to_owned() }
+        let input = process.stdin.take();
+        Self { name: name.to_owned(), process, input, log: log.to_owned() }
+    }
+
+    /// Writes a line to its input.
+    ///
+    /// # Panics
+    /// If it has ended, or was not made by [`Child::spawn_to_tell`].
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("it was spawned to be told");
+        writeln!(input, "{line}").unwrap_or_else(|error| panic!("{} does not listen: {error}", self.name));
     }
 
     /// Its process id.

@@ -12,6 +12,7 @@ pub mod receiver;
 pub mod reports;
 pub mod sending;
 pub mod service;
+pub mod stack;
 pub mod steady;
 pub mod traffic;
 
