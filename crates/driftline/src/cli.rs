@@ -5,7 +5,7 @@ mod backtest;
 mod backup;
 mod check;
 mod demo;
-
+mod docs;
 mod healthcheck;
 mod progress;
 mod reference;
@@ -57,6 +57,8 @@ enum Command {
     Backup(backup::Backup),
     /// Write the JSON Schemas of events and reports.
     Schemas(schemas::Schemas),
+    /// Write the reference pages of the configuration and the metrics.
+    Docs(docs::Docs),
 }
 
 impl Cli {
@@ -74,6 +76,7 @@ impl Cli {
             Command::State(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::Schemas(command) => command.run(),
+            Command::Docs(command) => command.run(),
         }
     }
 }
@@ -97,11 +100,14 @@ fn time(text: &str) -> Result<driftline_events::EventTime, String> {
     driftline_events::EventTime::parse(text).ok_or_else(|| "no time as in 2026-01-01T00:00:00Z".to_owned())
 }
 
+/// Variables that arguments are taken from: no keys of the configuration.
+const OF_ARGUMENTS: [&str; 3] = ["DRIFTLINE_CONFIG", "DRIFTLINE_URL", "DRIFTLINE_TOKEN"];
+
 /// The environment's variables that are text.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(key, _)| key != "DRIFTLINE_CONFIG")
+        .filter(|(key, _)| !OF_ARGUMENTS.contains(&key.as_str()))
 }
 
 /// The model of that name; the only one if no name is given.

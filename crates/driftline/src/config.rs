@@ -12,6 +12,7 @@ use driftline_events::Task;
 use driftline_expose::{NotifySpec, PublishOptions, RouteOptions, SinkOptions};
 use driftline_source::{IngestOptions, KafkaOptions};
 use driftline_store::JournalOptions;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use fault::{ConfigError, Fault};
@@ -21,7 +22,7 @@ pub use service::{LogFormat, LogOptions, MetricsOptions, RegistrationOptions, Se
 use fault::Faults;
 
 /// Everything that can be configured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Where the service listens, and who may use it.

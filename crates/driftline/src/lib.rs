@@ -8,6 +8,7 @@ mod admin;
 mod alert_routes;
 mod backup;
 pub mod config;
+pub mod documents;
 mod durability;
 pub mod engine;
 mod pipeline;

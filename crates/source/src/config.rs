@@ -4,10 +4,11 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use driftline_events::{Limits, Span};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[ingest]` table of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestOptions {
     /// Bytes of a body as sent (default 16 MiB).

@@ -8,13 +8,14 @@ use driftline_expose::{NotifyFault, NotifyOptions, NotifySpec, PublishSpec, Publ
 use driftline_http::{TokenOptions, Tokens};
 use driftline_source::{IngestSpec, KafkaSpec, KafkaSpecError};
 use driftline_store::JournalSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
 use super::fault::Faults;
 
 /// Where the service listens, and who may use it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerOptions {
     /// Address and port. Loopback by default: another address needs tokens, or `--insecure`.
@@ -39,7 +40,7 @@ impl Default for ServerOptions {
 }
 
 /// Where the service keeps what must outlive it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateOptions {
     /// The state folder; made if it is not there.
@@ -75,7 +76,7 @@ impl Default for StateOptions {
 }
 
 /// Models that nobody configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistrationOptions {
     /// Whether an unknown model is registered from its first events; if not, its events are rejected.
@@ -91,7 +92,7 @@ impl Default for RegistrationOptions {
 }
 
 /// What the service shows to Prometheus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsOptions {
     /// Series of window statistics that `/metrics` may have; what is cut is counted.
@@ -107,7 +108,7 @@ impl Default for MetricsOptions {
 }
 
 /// What the service says about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogOptions {
     /// `text` for people, `json` for log stores.
@@ -123,7 +124,7 @@ impl Default for LogOptions {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use driftline_evaluate::AlertSeverity;
 use driftline_events::Span;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::secret::SecretOptions;
 
 /// Who is told of alerts: the `[[sinks]]` and `[[routes]]` of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NotifyOptions {
     /// Where alerts may go.
@@ -21,7 +22,7 @@ pub struct NotifyOptions {
 }
 
 /// What sort of place alerts go to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SinkKind {
     /// Lines of JSON added to a file.
@@ -75,7 +76,7 @@ impl fmt::Display for SinkKind {
 }
 
 /// An entry of `[[sinks]]`. Which keys it may have depends on its kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SinkOptions {
     /// What routes and metrics call it.
@@ -144,7 +145,7 @@ impl SinkOptions {
 }
 
 /// A mail server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmtpOptions {
     /// Its name, which its certificate must have.
@@ -164,7 +165,7 @@ pub struct SmtpOptions {
 }
 
 /// How a connection to a mail server is made secret.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
     /// TLS from the first byte.
@@ -177,7 +178,7 @@ pub enum SmtpTls {
 }
 
 /// When minor alerts wait. They are sent when it ends, unless their incident is over by then.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuietHoursOptions {
     /// When it begins, such as `22:00`.
@@ -190,7 +191,7 @@ pub struct QuietHoursOptions {
 }
 
 /// An entry of `[[routes]]`. Events go to the sinks of the first that fits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteOptions {
     /// Names of models, or patterns such as `churn-*`; without any, all fit.

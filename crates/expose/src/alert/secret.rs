@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A secret as the configuration writes it: the text itself, `{ env = "NAME" }` or `{ file = "path" }`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a secret is text, { env = \"NAME\" } or { file = \"path\" }")]
 pub enum SecretOptions {
     /// The text itself.
@@ -18,7 +19,7 @@ pub enum SecretOptions {
 }
 
 /// The environment variable that holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretFromEnv {
     /// Its name.
@@ -26,7 +27,7 @@ pub struct SecretFromEnv {
 }
 
 /// The file that holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretFromFile {
     /// Its path.

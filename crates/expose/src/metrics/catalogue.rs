@@ -59,7 +59,7 @@ pub static METRICS: LazyLock<Vec<MetricDoc>> = LazyLock::new(|| {
     .concat()
 });
 
-/// The catalogue as a Markdown table, as the README has it.
+/// The catalogue as a Markdown table, as `docs/metrics.md` has it.
 #[must_use]
 pub fn metrics_table() -> String {
     let mut table = String::from("| Metric | Type | Labels | What it says |\n|---|---|---|---|\n");

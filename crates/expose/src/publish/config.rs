@@ -5,10 +5,11 @@ use std::fmt;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[publish]` table of the configuration. Brokers and their properties are those of `[kafka]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PublishOptions {
     /// The topic of window reports.

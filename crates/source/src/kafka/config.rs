@@ -6,13 +6,14 @@ use std::time::Duration;
 use driftline_events::ModelIdError;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::properties::{KafkaProperties, check_properties};
 use super::topics::Topics;
 
 /// The `[kafka]` table of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaOptions {
     /// Brokers to begin with, as `host:port` with commas between; the others are found by themselves.
@@ -30,6 +31,7 @@ pub struct KafkaOptions {
     /// Where messages go that could not be used, or not wholly. Without it they are only counted and shown.
     pub dead_letter_topic: Option<String>,
     /// Properties of librdkafka: TLS, SASL, buffers.
+    #[schemars(with = "BTreeMap<String, String>")]
     pub properties: KafkaProperties,
 }
 
@@ -49,7 +51,7 @@ impl Default for KafkaOptions {
 }
 
 /// Where a partition is begun that was never read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KafkaStart {
     /// At the oldest message there is.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use driftline_events::Span;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When the journal is made durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fsync {
     /// Before a batch is acknowledged: a power cut loses nothing.
@@ -18,7 +19,7 @@ pub enum Fsync {
 }
 
 /// The `[journal]` table of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JournalOptions {
     /// When acknowledged batches are durable: `"always"` (default) or `"interval"`.
