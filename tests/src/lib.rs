@@ -8,6 +8,7 @@ pub mod kafka;
 pub mod ledger;
 pub mod ports;
 pub mod process;
+pub mod python;
 pub mod receiver;
 pub mod reports;
 pub mod sending;
