@@ -90,6 +90,8 @@ fn snapshot(model: &Model) -> ModelSnapshot {
         owed_revisions: status.sizes.owed_revisions as u64,
         panes: status.sizes.panes as u64,
         learning: status.learning,
+        reference_created: model.reference().map(|reference| reference.created),
+        version_starts: model.alerts().versions().map(|(version, at)| (version.to_owned(), at)).collect(),
         versions: versions.collect(),
         alerts: alert_figures(model.alerts()),
     }

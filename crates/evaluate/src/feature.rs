@@ -4,6 +4,7 @@ mod bins;
 pub(crate) mod categorical;
 pub(crate) mod numeric;
 pub(crate) mod quality;
+pub(crate) mod shares;
 pub(crate) mod verdict;
 
 use crate::drift::chi2::chi2;

@@ -46,6 +46,10 @@ pub struct FeatureReport {
     /// The bins, at most three, that make up most of the PSI, the greatest part first; only where the feature drifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_bins: Vec<BinChange>,
+    /// The distribution, reference beside window, at most eleven bins; only of the ten features that drifted most, and
+    /// only for all rows together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bins: Vec<BinShare>,
     /// Kolmogorov–Smirnov distance; numeric only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ks: Option<KsReport>,
@@ -119,6 +123,18 @@ pub struct PsiReport {
 pub struct BinChange {
     /// What is in it: a category, `below 12,000`, `up to 0`, `12,000 to 15,500`, `above 84,000`, a single value, or
     /// `rare and new values`.
+    pub label: String,
+    /// Its share in the reference.
+    pub reference: f64,
+    /// Its share in the window.
+    pub current: f64,
+}
+
+/// A bin of the distribution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BinShare {
+    /// Its place and what is in it, so that labels sort as bins do: `01: below 12,000`, `02: 12,000 to 15,500`,
+    /// `03: gold`, `11: all others`.
     pub label: String,
     /// Its share in the reference.
     pub reference: f64,

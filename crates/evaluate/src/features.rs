@@ -7,10 +7,14 @@ use crate::config::DriftSpec;
 use crate::drift::fdr::q_values;
 use crate::evaluation::Evaluation;
 use crate::feature::quality::changed;
+use crate::feature::shares::shares;
 use crate::feature::verdict::{Values, verdict};
 use crate::feature::{categorical, numeric};
 use crate::feature_report::{FeatureReport, QualityReport};
 use crate::figure::Figure;
+
+/// Features whose bins are part of the report.
+const SHOWN: usize = 10;
 
 /// The features, and what is summarised like one.
 pub(crate) struct Judged {
@@ -86,8 +90,13 @@ pub(crate) fn judge(input: &Evaluation<'_>) -> Judged {
     quality_family(&mut targets, input.drift);
 
     let done = |draft: Draft| draft.report;
+    let mut features: Vec<FeatureReport> = features.into_iter().map(done).collect();
+    // A segment's would be as many again for each of its values.
+    if input.segment.is_empty() {
+        show_bins(&mut features, current, reference);
+    }
     Judged {
-        features: features.into_iter().map(done).collect(),
+        features,
         prediction: prediction.map(done),
         score: score.map(done),
         value: value.map(done),
@@ -119,6 +128,22 @@ fn drafts(current: &CellSummary, reference: Option<&CellSummary>) -> Vec<Draft> 
             }
         })
         .collect()
+}
+
+/// Gives the features that drifted most their bins. Where nothing drifted it is some all the same, so that there is
+/// a distribution to look at.
+fn show_bins(features: &mut [FeatureReport], current: &CellSummary, reference: Option<&CellSummary>) {
+    let Some(reference) = reference else { return };
+    let excess = |report: &FeatureReport| report.psi.excess.value();
+    let mut ranked: Vec<usize> = (0..features.len()).filter(|&at| excess(&features[at]).is_some()).collect();
+    ranked.sort_by(|&a, &b| {
+        let (a, b) = (&features[a], &features[b]);
+        excess(b).unwrap_or(0.0).total_cmp(&excess(a).unwrap_or(0.0)).then_with(|| a.name.cmp(&b.name))
+    });
+    for position in ranked.into_iter().take(SHOWN) {
+        let name = &features[position].name;
+        features[position].bins = shares(&current.features[position], of_name(reference, position, name));
+    }
 }
 
 /// The feature of this name, which is nearly always at the same position.

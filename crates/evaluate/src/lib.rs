@@ -34,8 +34,8 @@ pub use config::{
 };
 pub use evaluation::{Evaluation, ReferenceSummary, compare, evaluate};
 pub use feature_report::{
-    BinChange, Chi2Report, FeatureReport, KsReport, PsiReport, QualityReport, Severity, UnseenValue, Verdict,
-    WassersteinReport,
+    BinChange, BinShare, Chi2Report, FeatureReport, KsReport, PsiReport, QualityReport, Severity,
+    UnseenValue, Verdict, WassersteinReport,
 };
 pub use figure::{Estimate, Figure, Interval, Reason};
 pub use performance_report::{Basis, ClassReport, ConfusionReport, PerformanceReport};

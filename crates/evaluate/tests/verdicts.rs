@@ -6,7 +6,7 @@ mod model;
 
 use driftline_evaluate::{FeatureReport, Severity, Verdict};
 use driftline_summary::FeatureSummary;
-use model::{Law, Value, add, laws, number, reference, report, window};
+use model::{Law, Value, add, laws, number, reference, report, report_of, window};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -117,6 +117,28 @@ fn half_a_standard_deviation_is_found_in_500_rows() {
         })
         .count();
     assert!(found >= 49, "found in {found} of 50 windows");
+}
+
+#[test]
+fn the_ten_that_drifted_most_have_their_bins() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let laws = laws();
+    let against = reference(&laws, REFERENCE_ROWS, &mut rng);
+    let report = shifted(&against, &laws, 500, 0.5, &mut rng);
+    let (shown, hidden): (Vec<_>, Vec<_>) =
+        report.features.iter().partition(|feature| !feature.bins.is_empty());
+    assert_eq!((shown.len(), shown[0].name == report.features[0].name), (10, true), "{shown:?}");
+    let excess = |feature: &&FeatureReport| feature.psi.excess.value().unwrap();
+    let least = shown.iter().map(excess).fold(f64::INFINITY, f64::min);
+    assert!(hidden.iter().map(excess).all(|excess| excess <= least), "{report:?}");
+    // The first is normal and moved up: less below, more above.
+    let bins = &shown[0].bins;
+    assert_eq!(bins.len(), 10, "{bins:?}");
+    assert!(bins[0].current < bins[0].reference && bins[9].current > bins[9].reference, "{bins:?}");
+    // As many again for each segment would be too many.
+    let current = window(&against, &laws, 500, &mut rng, |_, value| value);
+    let segment = report_of(&[("country", "BE")], &current, &against);
+    assert!(segment.features.iter().all(|feature| feature.bins.is_empty()), "{segment:?}");
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub(crate) fn numeric(name: &str, excess: f64, drifted: bool) -> Value {
     })
 }
 
+/// A feature as the report of all rows together has it if it is one of those that drifted most.
+pub(crate) fn with_bins(mut feature: Value, shares: &[(&str, f64, f64)]) -> Value {
+    let bin = |(label, reference, current): &(&str, f64, f64)| json!({"label": label, "reference": reference, "current": current});
+    feature["bins"] = shares.iter().map(bin).collect();
+    feature
+}
+
 /// A categorical feature whose drift is not known.
 pub(crate) fn categorical(name: &str) -> Value {
     let absent = json!({"absent": "no_reference"});
@@ -66,7 +73,8 @@ pub(crate) fn report() -> Value {
                     "saturation": {"in_flight_mean": 3.0, "in_flight_max": 8.0, "capacity": 10.0, "ratio": 0.3}},
         "latency": {"count": 500, "mean_seconds": 0.012, "quantiles": {"0.5": 0.01, "0.999": {"absent": "too_few_rows"}}},
         "labels": {"count": 400, "coverage": 0.8, "mature": true, "delay_seconds": {"0.5": 3600.0}},
-        "features": [numeric("age", 0.3, true), categorical("plan")],
+        "features": [with_bins(numeric("age", 0.3, true), &[("01: below 40", 0.5, 0.2), ("02: above 40", 0.5, 0.8)]),
+                     categorical("plan")],
         "prediction": categorical("prediction"), "score": numeric("score", 0.0, false), "value": null,
         "label": null,
         "performance": performance("prediction_time"), "performance_by_label_time": performance("label_time"),
@@ -166,6 +174,8 @@ pub(crate) fn snapshot(reports: Vec<Arc<WindowReport>>) -> Snapshot {
             owed_revisions: 4,
             panes: 60,
             learning: Some((100, 10_000)),
+            reference_created: Some(time(-3_600)),
+            version_starts: vec![("3".into(), time(0))],
             versions: vec![traffic],
             alerts: AlertFigures {
                 firing: [1, 0, 1],

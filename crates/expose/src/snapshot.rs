@@ -47,6 +47,10 @@ pub struct ModelSnapshot {
     pub panes: u64,
     /// Rows that the reference has learned so far, and how many it needs; `None` when it is not learning.
     pub learning: Option<(u64, u64)>,
+    /// When what it is compared with was built or learned, where that stands still.
+    pub reference_created: Option<EventTime>,
+    /// Each version that answered, with the start of its first window.
+    pub version_starts: Vec<(String, EventTime)>,
     /// The traffic of each of its versions.
     pub versions: Vec<VersionTraffic>,
     /// Its alerts.

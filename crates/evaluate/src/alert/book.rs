@@ -70,6 +70,11 @@ impl AlertBook {
         Self { spec, state: State::new(model.into()), awake: None }
     }
 
+    /// Each version that answered, with the start of its first window in event time.
+    pub fn versions(&self) -> impl Iterator<Item = (&str, EventTime)> {
+        self.state.versions.iter().map(|(version, start)| (version.as_str(), *start))
+    }
+
     /// Takes other rules. Alerts of rules that are no more end with the next window.
     pub fn set_spec(&mut self, spec: Arc<AlertSpec>) {
         self.spec = spec;

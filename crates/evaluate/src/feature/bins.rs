@@ -13,6 +13,10 @@ const BINS: usize = 10;
 const LEAST_SHARE: f64 = 0.005;
 /// Bins that are named where a feature drifted.
 const NAMED: usize = 3;
+/// What the bin of all numbers without one of their own is called.
+pub(super) const OTHER_VALUES: &str = "other values";
+/// What the bin of all categories without one of their own is called.
+pub(super) const RARE_AND_NEW: &str = "rare and new values";
 
 /// What a bin holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +34,7 @@ pub(super) enum Bin {
 }
 
 impl Bin {
-    fn label(&self, kind_of_rest: &str) -> String {
+    pub(super) fn label(&self, kind_of_rest: &str) -> String {
         match self {
             Self::Value(value) => words::number(*value),
             Self::UpTo(last) => format!("up to {}", words::number(*last)),
@@ -122,22 +126,37 @@ pub(super) struct NumberBins {
 impl NumberBins {
     /// The bins that changed most; see [`Binned::changes`].
     pub(super) fn changes(&self, grid: &Grid, n: (f64, f64)) -> Vec<BinChange> {
-        let of = |bin: usize| {
-            let first = self.bin_of.iter().position(|&own| own == bin).unwrap_or(0);
-            let last = self.bin_of.iter().rposition(|&own| own == bin).unwrap_or(0);
-            if first == last && grid.is_single_value(first) {
-                return Bin::Value(grid.bounds(first).0);
+        self.binned.changes(n, &|bin| self.bin(grid, bin), OTHER_VALUES)
+    }
+
+    /// What a bin holds.
+    pub(super) fn bin(&self, grid: &Grid, bin: usize) -> Bin {
+        let first = self.bin_of.iter().position(|&own| own == bin).unwrap_or(0);
+        let last = self.bin_of.iter().rposition(|&own| own == bin).unwrap_or(0);
+        if first == last && grid.is_single_value(first) {
+            return Bin::Value(grid.bounds(first).0);
+        }
+        // The bin of every other value has the single values' cells between its own.
+        if self.bin_of[first..=last].iter().any(|&own| own != bin) {
+            return Bin::Rest;
+        }
+        if first == 0 && grid.is_single_value(last) {
+            return Bin::UpTo(grid.bounds(last).0);
+        }
+        Bin::Range(grid.bounds(first).0, grid.bounds(last).1)
+    }
+
+    /// At most `bins` of them: while there are more, the neighbours that have least of the reference become one.
+    pub(super) fn at_most(mut self, bins: usize) -> Self {
+        while self.binned.reference.len() > bins.max(1) {
+            let least = self.binned.reference.windows(2).map(|pair| pair[0] + pair[1]).enumerate();
+            let least = least.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(first, _)| first);
+            for side in [&mut self.binned.reference, &mut self.binned.current] {
+                side[least] += side.remove(least + 1);
             }
-            // The bin of every other value has the single values' cells between its own.
-            if self.bin_of[first..=last].iter().any(|&own| own != bin) {
-                return Bin::Rest;
-            }
-            if first == 0 && grid.is_single_value(last) {
-                return Bin::UpTo(grid.bounds(last).0);
-            }
-            Bin::Range(grid.bounds(first).0, grid.bounds(last).1)
-        };
-        self.binned.changes(n, &of, "other values")
+            self.bin_of.iter_mut().filter(|bin| **bin > least).for_each(|bin| *bin -= 1);
+        }
+        self
     }
 }
 
@@ -168,7 +187,7 @@ pub(super) struct CategoryBins {
     pub(super) psi: Binned,
     pub(super) all: Binned,
     /// The category of each PSI bin from the second on; the first is the pooled one.
-    named: Vec<Arc<str>>,
+    pub(super) named: Vec<Arc<str>>,
 }
 
 impl CategoryBins {
@@ -178,7 +197,7 @@ impl CategoryBins {
             Some(name) => Bin::Category(Arc::clone(name)),
             None => Bin::Rest,
         };
-        self.psi.changes(n, &of, "rare and new values")
+        self.psi.changes(n, &of, RARE_AND_NEW)
     }
 }
 

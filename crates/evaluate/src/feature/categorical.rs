@@ -63,6 +63,7 @@ pub(crate) fn report(
         quantiles: None,
         psi: psi_report(&psi_counts, Pooling::Rarest),
         changed_bins,
+        bins: Vec::new(),
         ks: None,
         js: distances.js,
         hellinger: distances.hellinger,
@@ -76,7 +77,7 @@ pub(crate) fn report(
     }
 }
 
-fn comparable<'a>(
+pub(super) fn comparable<'a>(
     current: &'a CategoricalSummary,
     reference: Option<&'a CategoricalSummary>,
 ) -> Result<(&'a Categories, &'a CategoricalSummary), Reason> {

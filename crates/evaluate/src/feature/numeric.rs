@@ -70,6 +70,7 @@ pub(crate) fn report(
         )),
         psi: psi_report(&counts, Pooling::Neighbours),
         changed_bins,
+        bins: Vec::new(),
         ks: Some(ks(cells)),
         js: distances.js,
         hellinger: distances.hellinger,
@@ -84,7 +85,7 @@ pub(crate) fn report(
 }
 
 /// The grid and the reference, if both sides were counted by that grid and have values.
-fn comparable<'a>(
+pub(super) fn comparable<'a>(
     current: &'a NumericSummary,
     reference: Option<&'a NumericSummary>,
 ) -> Result<(&'a Grid, &'a NumericSummary), Reason> {

@@ -155,11 +155,20 @@ pub(crate) fn window(
 }
 
 pub(crate) fn report(current: &CellSummary, reference: &CellSummary) -> WindowReport {
+    report_of(&[], current, reference)
+}
+
+/// Of the segment that these tags name.
+pub(crate) fn report_of(
+    segment: &[(&str, &str)],
+    current: &CellSummary,
+    reference: &CellSummary,
+) -> WindowReport {
     let hour = EventTime::from_millis(3_600_000);
     evaluate(&Evaluation {
         model: "model",
         version: "",
-        segment: Default::default(),
+        segment: segment.iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect(),
         window: WindowSpan::new("1h", EventTime::from_millis(0), hour),
         covered_seconds: 3600.0,
         revision: 0,

@@ -68,7 +68,9 @@ impl<'a> Shown<'a> {
 /// What is kept first, from least to greatest.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    /// Segments go before anything of the whole.
+    /// Distributions go before anything else: everything said of them is said by another figure too.
+    is_distribution: bool,
+    /// Then segments, before anything of the whole.
     is_segment: bool,
     /// Figures of the window, outputs, measures; then features; then classes, of which there may be thousands.
     class: u8,
@@ -82,10 +84,11 @@ impl Rank {
             Part::Window => (0, (false, 0)),
             Part::Output(_, output) => (1, drift(output)),
             Part::Measure(..) => (2, (false, 0)),
-            Part::Feature(feature) => (3, drift(feature)),
+            Part::Feature(feature) | Part::Bins(feature) => (3, drift(feature)),
             Part::Class(..) => (4, (false, 0)),
         };
-        Self { is_segment: !shown.segment.is_empty(), class, psi: Reverse(psi) }
+        let is_distribution = matches!(part, Part::Bins(_));
+        Self { is_distribution, is_segment: !shown.segment.is_empty(), class, psi: Reverse(psi) }
     }
 }
 

@@ -76,6 +76,18 @@ pub(crate) const DOCS: &[MetricDoc] = &[
     doc("driftline_panes", Gauge, MODEL, "Panes of the model that are held"),
     doc("driftline_reference_learned_rows", Gauge, MODEL, "Rows that the reference has learned so far"),
     doc("driftline_reference_learn_rows", Gauge, MODEL, "Rows that the reference is learned from"),
+    doc(
+        "driftline_reference_created_timestamp_seconds",
+        Gauge,
+        MODEL,
+        "When the model's reference was built or learned, where it stands still",
+    ),
+    doc(
+        "driftline_version_first_window_timestamp_seconds",
+        Gauge,
+        &["model", "version"],
+        "Start, in event time, of the first window that the version answered in",
+    ),
     doc("driftline_events_received_total", Counter, EVENT_MODEL, "Events decoded and handed to the pipeline"),
     doc("driftline_events_accepted_total", Counter, EVENT_MODEL, "Events that the pipeline took"),
     doc("driftline_events_duplicate_total", Counter, EVENT_MODEL, "Events whose id was seen before"),
@@ -148,6 +160,7 @@ const MODEL_GAUGES: &[OfModel] = &[
     ("driftline_panes", |_, model| Some(model.panes as f64)),
     ("driftline_reference_learned_rows", |_, model| Some(model.learning?.0 as f64)),
     ("driftline_reference_learn_rows", |_, model| Some(model.learning?.1 as f64)),
+    ("driftline_reference_created_timestamp_seconds", |_, model| Some(model.reference_created?.as_seconds())),
 ];
 
 const ROW_COUNTERS: &[OfRows] = &[
@@ -205,6 +218,11 @@ fn write_models(writer: &mut Writer<'_, '_>, snapshot: &Snapshot) -> fmt::Result
         let samples = models.iter().filter_map(|model| Some(([model.model.as_str()], get(snapshot, model)?)));
         writer.labelled(name, samples)?;
     }
+    let starts = models.iter().flat_map(|model| {
+        let starts = model.version_starts.iter();
+        starts.map(|(version, start)| ([model.model.as_str(), version.as_str()], start.as_seconds()))
+    });
+    writer.labelled("driftline_version_first_window_timestamp_seconds", starts)?;
     let late = models.iter().map(|model| ([model.model.as_str()], model.late as f64));
     writer.counters("driftline_late_predictions_total", late)?;
     let early = models.iter().map(|model| ([model.model.as_str()], model.expired_early as f64));

@@ -5,7 +5,7 @@
 //! for the figure alone must need no filter.
 
 use driftline_evaluate::{
-    Basis, FeatureReport, Figure as Number, MeasureReport, PerformanceReport, WindowReport,
+    Basis, FeatureReport, Figure as Number, MeasureReport, PerformanceReport, Severity, Verdict, WindowReport,
 };
 
 use super::catalogue::{MetricDoc, MetricKind};
@@ -31,6 +31,8 @@ pub(crate) enum Part<'a> {
     Measure(&'a str, &'a MeasureReport),
     /// A feature.
     Feature(&'a FeatureReport),
+    /// A feature's distribution.
+    Bins(&'a FeatureReport),
     /// Performance on one class, by its position.
     Class(&'a PerformanceReport, usize),
 }
@@ -41,6 +43,7 @@ pub(crate) const WINDOW_LABELS: [&str; 4] = ["model", "version", "window", "segm
 const PLAIN: &[&str] = &WINDOW_LABELS;
 const BY_QUANTILE: &[&str] = &["model", "version", "window", "segment", "quantile"];
 const BY_FEATURE: &[&str] = &["model", "version", "window", "segment", "feature"];
+const BY_BIN: &[&str] = &["model", "version", "window", "segment", "feature", "bin"];
 const BY_OUTPUT: &[&str] = &["model", "version", "window", "segment", "output"];
 const BY_MEASURE: &[&str] = &["model", "version", "window", "segment", "measure"];
 const BY_MEASURE_QUANTILE: &[&str] = &["model", "version", "window", "segment", "measure", "quantile"];
@@ -114,6 +117,11 @@ const LABEL_DELAY: (&str, &str) =
 /// Statistics of a feature; of an output too, under `driftline_output_` instead of `driftline_feature_`.
 const FEATURE: &[Statistic<FeatureReport>] = &[
     ("drifted", "1 if it drifted in effect and evidence, else 0", |f| Some(flag(f.drifted))),
+    (
+        "drift_severity",
+        "0 if it is stable, 1 if it drifted, 2 if it drifted much; absent without a verdict",
+        severity,
+    ),
     ("psi", "Population stability index against the reference", |f| f.psi.value.value()),
     ("psi_excess", "Population stability index above its noise floor", |f| f.psi.excess.value()),
     ("psi_noise_floor", "Population stability index to expect if nothing drifted", |f| {
@@ -143,6 +151,15 @@ const FEATURE: &[Statistic<FeatureReport>] = &[
     }),
     ("mean", "Mean of the values", |f| f.mean.as_ref()?.value()),
     ("variance", "Sample variance of the values", |f| f.variance.as_ref()?.value()),
+];
+
+/// Shares of the bins of the features that drifted most, in the window and in its reference.
+const BINS: [(&str, &str); 2] = [
+    (
+        "driftline_feature_bin_ratio",
+        "Share of the values that are in the bin, of the features that drifted most",
+    ),
+    ("driftline_feature_reference_bin_ratio", "Share of the reference's values that are in the bin"),
 ];
 
 const MEASURE: &[Statistic<MeasureReport>] = &[
@@ -193,7 +210,8 @@ const BASES: [Basis; 2] = [Basis::PredictionTime, Basis::LabelTime];
 const AT_LATENCY: usize = WINDOW.len();
 const AT_LABEL_DELAY: usize = AT_LATENCY + 1;
 const AT_FEATURE: usize = AT_LABEL_DELAY + 1;
-const AT_OUTPUT: usize = AT_FEATURE + FEATURE.len();
+const AT_BIN: usize = AT_FEATURE + FEATURE.len();
+const AT_OUTPUT: usize = AT_BIN + BINS.len();
 const AT_MEASURE: usize = AT_OUTPUT + FEATURE.len();
 const AT_MEASURE_QUANTILE: usize = AT_MEASURE + MEASURE.len();
 const AT_PERFORMANCE_ROWS: usize = AT_MEASURE_QUANTILE + 1;
@@ -216,6 +234,9 @@ pub(crate) fn docs() -> Vec<MetricDoc> {
         for &(name, help, _) in FEATURE {
             docs.push(doc(leak(format!("{prefix}{name}")), labels, leak(format!("{help}{of}"))));
         }
+        if prefix == "driftline_feature_" {
+            docs.extend(BINS.map(|(name, help)| doc(name, BY_BIN, help)));
+        }
     }
     docs.extend(MEASURE.iter().map(|&(name, help, _)| doc(name, BY_MEASURE, help)));
     docs.push(doc(MEASURE_QUANTILE.0, BY_MEASURE_QUANTILE, MEASURE_QUANTILE.1));
@@ -234,6 +255,15 @@ pub(crate) fn docs() -> Vec<MetricDoc> {
 
 const fn flag(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
+}
+
+fn severity(feature: &FeatureReport) -> Option<f64> {
+    match (feature.verdict, feature.severity) {
+        (Verdict::Stable, _) => Some(0.0),
+        (Verdict::Drifted, Some(Severity::Major)) => Some(2.0),
+        (Verdict::Drifted, _) => Some(1.0),
+        _ => None,
+    }
 }
 
 fn basis(basis: Basis) -> &'static str {
@@ -266,6 +296,7 @@ pub(crate) fn parts(report: &WindowReport) -> impl Iterator<Item = Part<'_>> {
         .chain(outputs.into_iter().filter_map(|(name, of)| Some(Part::Output(name, of.as_ref()?))))
         .chain(report.measures.iter().map(|(name, measure)| Part::Measure(name, measure)))
         .chain(report.features.iter().map(Part::Feature))
+        .chain(report.features.iter().filter(|feature| !feature.bins.is_empty()).map(Part::Bins))
         .chain(classes)
 }
 
@@ -282,6 +313,13 @@ pub(crate) fn figures_of<'a>(report: &'a WindowReport, part: Part<'a>, see: &mut
         }
         Part::Output(name, output) => all(FEATURE, AT_OUTPUT, output, [name, ""], see),
         Part::Feature(feature) => all(FEATURE, AT_FEATURE, feature, [&feature.name, ""], see),
+        Part::Bins(feature) => {
+            for bin in &feature.bins {
+                let extra = [feature.name.as_str(), bin.label.as_str()];
+                see(Figure { metric: AT_BIN, extra, value: bin.current });
+                see(Figure { metric: AT_BIN + 1, extra, value: bin.reference });
+            }
+        }
         Part::Measure(name, measure) => {
             all(MEASURE, AT_MEASURE, measure, [name, ""], see);
             quantiles(AT_MEASURE_QUANTILE, &measure.quantiles, |quantile| [name, quantile], see);

@@ -7,7 +7,7 @@ use driftline_summary::{CellSummary, SummarySpec};
 use serde_json::json;
 
 use super::*;
-use crate::fixture::{categorical, numeric, report_with, snapshot};
+use crate::fixture::{categorical, numeric, report_with, snapshot, with_bins};
 
 fn scrape(reports: Vec<Arc<WindowReport>>, max_series: usize) -> String {
     let snapshot = Arc::new(snapshot(reports));
@@ -135,6 +135,11 @@ fn a_report_becomes_series() {
     for line in [
         r#"driftline_feature_psi{model="churn",version="3",window="1h",segment="",feature="age"} 0.31"#,
         r#"driftline_feature_drifted{model="churn",version="3",window="1h",segment="",feature="plan"} 0.0"#,
+        r#"driftline_feature_drift_severity{model="churn",version="3",window="1h",segment="",feature="age"} 1.0"#,
+        r#"driftline_feature_bin_ratio{model="churn",version="3",window="1h",segment="",feature="age",bin="02: above 40"} 0.8"#,
+        r#"driftline_feature_reference_bin_ratio{model="churn",version="3",window="1h",segment="",feature="age",bin="02: above 40"} 0.5"#,
+        r#"driftline_reference_created_timestamp_seconds{model="churn"} 1767222000.0"#,
+        r#"driftline_version_first_window_timestamp_seconds{model="churn",version="3"} 1767225600.0"#,
         r#"driftline_output_mean{model="churn",version="3",window="1h",segment="",output="score"} 41.5"#,
         r#"driftline_accuracy_low{model="churn",version="3",window="1h",segment="",basis="label_time",class=""} 0.88"#,
         r#"driftline_recall{model="churn",version="3",window="1h",segment="",basis="prediction_time",class="yes"} 0.9"#,
@@ -161,6 +166,8 @@ fn what_is_absent_from_a_report_has_no_series() {
     let samples = checked(&text);
     assert_eq!(value(&samples, "driftline_feature_psi", &[("feature", "plan")]), None);
     assert_eq!(value(&samples, "driftline_feature_mean", &[("feature", "plan")]), None);
+    assert_eq!(value(&samples, "driftline_feature_drift_severity", &[("feature", "plan")]), None);
+    assert_eq!(value(&samples, "driftline_feature_bin_ratio", &[("feature", "plan")]), None);
     assert_eq!(value(&samples, "driftline_feature_unseen_ratio", &[("feature", "age")]), None);
     assert_eq!(value(&samples, "driftline_window_latency_seconds", &[("quantile", "0.999")]), None);
     assert_eq!(value(&samples, "driftline_roc_auc_low", &[("basis", "label_time")]), None);
@@ -325,7 +332,7 @@ fn segments_are_cut_first_and_then_the_features_that_drifted_least() {
     let (_, kept, of_whole, of_segment) = shown(total / 2);
     assert_eq!((kept, of_whole.len(), of_segment.len()), (total / 2, 4, 0));
     // The whole's least important parts are its two classes with three series each, then features.
-    let numeric_series = 16;
+    let numeric_series = 17;
     let without_classes = total / 2 - 6;
     let order = [
         (without_classes, vec!["calm", "loud", "unknown", "drifted"]),
@@ -339,6 +346,30 @@ fn segments_are_cut_first_and_then_the_features_that_drifted_least() {
         assert_eq!((sum, of_whole), (total, expected.into_iter().map(String::from).collect()), "{max}");
     }
     assert_eq!(shown(0).1, 0);
+}
+
+#[test]
+fn distributions_are_cut_before_segments() {
+    let bins: &[_] = &[("01: no", 0.9, 0.4), ("02: yes", 0.1, 0.6)];
+    let of = |name, excess, drifted| with_bins(numeric(name, excess, drifted), bins);
+    let features = json!([of("calm", 0.05, false), of("loud", 0.9, true)]);
+    let whole = report_with(&[("/features", features.clone())]);
+    let mut without = features;
+    without.as_array_mut().unwrap().iter_mut().for_each(|feature| feature["bins"] = json!([]));
+    let segment = report_with(&[("/features", without), ("/segment", json!({"country": "BE"}))]);
+    let shown = |max| {
+        let text = scrape(vec![Arc::clone(&segment), Arc::clone(&whole)], max);
+        let samples = checked(&text);
+        let bins: Vec<_> = samples.iter().filter(|sample| sample.name.ends_with("_bin_ratio")).collect();
+        let mut named: Vec<_> = bins.iter().map(|sample| sample.labels[4].1.clone()).collect();
+        named.dedup();
+        (value(&samples, "driftline_series", &[]).unwrap() as usize, bins.len(), named)
+    };
+    let (all, bins, _) = shown(20_000);
+    assert_eq!(bins, 2 * 2 * 2);
+    // The one that drifted less goes first, as a whole; segments stay as long as there are any.
+    assert_eq!(shown(all - 1), (all - 4, 4, vec!["loud".to_owned()]));
+    assert_eq!(shown(all - 5), (all - 8, 0, vec![]));
 }
 
 #[test]

@@ -14,7 +14,7 @@
 //! | `start`, `end` | timestamp, milliseconds, UTC | never |
 //! | `revision` | unsigned 32-bit integer | never |
 //! | `final` | boolean | never |
-//! | `feature`, `output`, `class`, `basis`, `measure`, `quantile` | dictionary of text | where the figure has no such label |
+//! | `feature`, `output`, `class`, `basis`, `measure`, `quantile`, `bin` | dictionary of text | where the figure has no such label |
 //! | `statistic` | dictionary of text | never |
 //! | `value` | float 64 | never |
 //!
@@ -36,7 +36,7 @@ use crate::METRICS;
 use crate::metrics::{WINDOW_LABELS, figures_of, parts, segment_label};
 
 /// The labels that only some figures have.
-const EXTRA: [&str; 6] = ["feature", "output", "class", "basis", "measure", "quantile"];
+const EXTRA: [&str; 7] = ["feature", "output", "class", "basis", "measure", "quantile", "bin"];
 
 #[derive(Default)]
 struct Columns {
