@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use std::path::{Path, PathBuf};
+
 use driftline_tests::census::project;
 
 #[test]
@@ -40,4 +42,48 @@ fn the_readme_names_metrics_that_exist() {
     for name in named {
         assert!(documented.contains(&format!("| `driftline_{name}` |")), "there is no driftline_{name}");
     }
+}
+
+/// Every Markdown page in a folder and those in it.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// The anchor that a web page gives a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().chars();
+    let kept = kept.filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut all = vec![project().join("README.md"), project().join("CONTRIBUTING.md")];
+    pages(&project().join("docs"), &mut all);
+    let mut dead = Vec::new();
+    for page in &all {
+        let text = std::fs::read_to_string(page).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (link, _) in links.filter(|(link, _)| !link.contains("://") && !link.contains(' ')) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let to = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let there = match std::fs::read_to_string(&to) {
+                Ok(text) if !heading.is_empty() => {
+                    text.lines().any(|line| line.starts_with('#') && anchor(line) == heading)
+                }
+                _ => to.exists(),
+            };
+            if !there {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
 }
