@@ -272,7 +272,7 @@ fn every_variable_and_link_leads_somewhere() {
 const OTHERS: &[(&str, &[&str])] = &[
     ("up", &[]),
     ("scrape_duration_seconds", &[]),
-    ("ALERTS", &["alertstate", "alertname", "model", "severity"]),
+    ("ALERTS", &["alertstate", "alertname", "model", "severity", "tier"]),
     ("model_server_requests_total", &["model", "version", "code"]),
     ("model_server_request_duration_seconds_bucket", &["model", "version", "le"]),
     ("model_server_requests_in_flight", &["model", "version"]),

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use driftline_expose::METRICS;
+use driftline_tests::census::project;
+use driftline_tests::dashboards::{Allowed, Look, markdown, shown_in_time};
 use driftline_tests::stack::{MODEL, Stack, Transcript, names_of};
 use serde_json::Value;
 
@@ -98,6 +100,34 @@ fn documented_labels(metric: &str) -> BTreeSet<String> {
     documented.iter().copied().chain(["job", "instance"]).map(str::to_owned).collect()
 }
 
+const NO_MODEL_SERVER: &str = "the simulated model has no metrics of its own here";
+
+/// Queries of dashboards that this test sees no series of, and why.
+const EMPTY: &[Allowed] = &[
+    Allowed { dashboard: "model", panel: "*", legend: "model service", reason: NO_MODEL_SERVER },
+    Allowed { dashboard: "model", panel: "Latency", legend: "p95, model service", reason: NO_MODEL_SERVER },
+    Allowed {
+        dashboard: "driftline",
+        panel: "Prometheus alerts",
+        legend: "*",
+        reason: "the service was well so far",
+    },
+    Allowed { dashboard: "host", panel: "Prometheus alerts", legend: "*", reason: "the machine may be well" },
+];
+
+/// Every query of every dashboard gives series. Prints how many; `docs/dashboards.md` has them.
+async fn assert_dashboards_show(stack: &Stack) {
+    let how = Look {
+        prometheus: &stack.prometheus.api.url,
+        deploy: &project().join("deploy"),
+        chosen: &[("window", "5m")],
+        rate_interval: "10s",
+        range: Duration::from_secs(600),
+    };
+    let shown = shown_in_time(&how, EMPTY, Duration::from_secs(120)).await;
+    println!("{}", markdown(&shown));
+}
+
 /// Something of each kind that a healthy stack has none of.
 async fn post_what_is_refused(stack: &Stack) {
     stack.driftline.post("/v1/predictions", "application/x-ndjson", "nonsense\n").await;
@@ -172,7 +202,11 @@ async fn its_own_death_is_told_and_mutes_its_models(stack: &mut Stack, told: &Tr
     told.say_at(message.at, "the receiver is told");
     let slack = stack
         .wait_for("the message as Slack gets it", || async {
-            stack.inbox.messages().into_iter().find(|message| message.path == "/slack" && message.at >= since)
+            stack.inbox.messages().into_iter().find(|message| {
+                // What was over before may be told only now.
+                let text = message.body["attachments"][0]["text"].as_str().unwrap_or_default();
+                message.path == "/slack" && message.at >= since && !text.starts_with("Over")
+            })
         })
         .await;
     let attachment = &slack.body["attachments"][0];
@@ -230,8 +264,9 @@ async fn an_alert_gets_from_a_drift_to_the_receiver_and_driftline_is_missed_when
     let of_models: Vec<&Value> = early.iter().filter(|alert| alert["labels"]["tier"] == "model").collect();
     assert!(of_models.is_empty(), "a healthy model is quiet: {of_models:#?}");
     a_drift_is_told(&mut stack, &told).await;
-    // The model has run for a while, drifted and recovered, and traffic is on: whatever looks at a whole stack, such as
-    // the queries of dashboards, has its place here, with `stack.prometheus`.
+    // The model has run for a while, drifted and recovered, and traffic is on: whatever looks at a whole stack has its
+    // place here, with `stack.prometheus`.
     assert_rules_hold(&stack).await;
+    assert_dashboards_show(&stack).await;
     its_own_death_is_told_and_mutes_its_models(&mut stack, &told).await;
 }

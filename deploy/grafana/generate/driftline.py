@@ -426,7 +426,7 @@ def dashboard():
     )
     alerts = annotation(
         "Prometheus alerts",
-        'ALERTS{alertstate="firing", job=~"$job"}',
+        'ALERTS{alertstate="firing", tier="service"}',
         "red",
         title="{{alertname}}",
         text="{{severity}} {{instance}}",

@@ -200,7 +200,7 @@ def dashboard():
         add(layout)
     alerts = annotation(
         "Prometheus alerts",
-        'ALERTS{alertstate="firing", job=~"$job"}',
+        'ALERTS{alertstate="firing", tier="host"}',
         "red",
         title="{{alertname}}",
         text="{{severity}} {{instance}}",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::api::Api;
+use crate::api::{Api, encode};
 
 /// The time that dashboards show, and how finely.
 #[derive(Clone, Copy, Debug)]
@@ -24,18 +24,9 @@ impl Range {
     }
 }
 
-/// Text as a part of a URL.
-fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
-}
-
 async fn get(api: &Api, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
     let query: Vec<String> =
-        query.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value))).collect();
+        query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
     let (status, body) = api.get(&format!("{path}?{}", query.join("&"))).await;
     let answer: Value = serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
     if status != 200 || answer["status"] != "success" {
