@@ -13,7 +13,7 @@ import kubernetes_validate
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
-VERSIONS = ["1.29", "1.32"]
+VERSIONS = ["1.29", "1.33", "1.37"]
 # A custom resource: its schema comes with the Prometheus Operator, not with Kubernetes.
 CUSTOM = {"ServiceMonitor"}
 

@@ -1,4 +1,4 @@
-//! The FastAPI example: its inference log reaches Driftline whatever happens, and does not slow its requests.
+//! The FastAPI example: its inference log reaches Driftline whatever happens.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -10,7 +10,7 @@ use driftline_tests::api::Api;
 use driftline_tests::census::project;
 use driftline_tests::child::Child;
 use driftline_tests::ports;
-use driftline_tests::process::{ServiceProcess, binary};
+use driftline_tests::process::ServiceProcess;
 use driftline_tests::python::python;
 use serde_json::{Value, json};
 
@@ -126,15 +126,4 @@ async fn what_cannot_be_sent_is_dropped_counted_and_told() {
     assert!(status.is_some(), "the example waits for ever for Driftline");
     let said = example.process.log_tail();
     assert!(said.contains("20 events dropped so far"), "{said}");
-}
-
-#[test]
-fn the_log_costs_less_than_a_twentieth_of_the_requests() {
-    let mut measure = Command::new(python(&folder().join("requirements.txt")));
-    measure.arg(folder().join("measure.py")).arg("--driftline").arg(binary());
-    measure.args(["--seconds", "1", "--least-pairs", "8", "--most-pairs", "20", "--cpu-requests", "2000"]);
-    let output = measure.env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
