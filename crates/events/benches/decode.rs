@@ -29,18 +29,12 @@ impl ModelRegistry for One {
     }
 }
 
-/// 25 features: 15 numbers, 8 categories, 2 booleans.
+/// 25 features: 20 numbers, 5 categories.
 fn model() -> One {
-    let mut features = Vec::new();
-    for index in 0..25 {
-        let kind = match index % 5 {
-            0 | 1 | 3 => FeatureKind::Numeric,
-            2 => FeatureKind::Categorical,
-            _ if index == 4 || index == 9 => FeatureKind::Boolean,
-            _ => FeatureKind::Categorical,
-        };
-        features.push(Feature { name: format!("feature_{index:02}").into(), kind });
-    }
+    let kind = |index| if index % 5 == 4 { FeatureKind::Categorical } else { FeatureKind::Numeric };
+    let features = (0..25)
+        .map(|index| Feature { name: format!("feature_{index:02}").into(), kind: kind(index) })
+        .collect();
     let id = ModelId::try_new("churn").expect("a good name");
     One(Arc::new(ModelSchema::new(id, Task::Binary, Some("yes".into()), features, Vec::new(), false)))
 }
@@ -68,17 +62,12 @@ fn events(model: &One) -> Vec<String> {
                 let name = &feature.name;
                 match feature.kind {
                     FeatureKind::Numeric => {
-                        write!(event, "{comma}\"{name}\":{}", next() % 1_000_000) .expect("memory");
+                        write!(event, "{comma}\"{name}\":{}", next() % 1_000_000).expect("memory");
                         if index % 2 == 0 {
                             write!(event, ".{}", next() % 1_000).expect("memory");
                         }
                     }
-                    FeatureKind::Categorical => {
-                        write!(event, "{comma}\"{name}\":\"plan-{}\"", next() % 50).expect("memory");
-                    }
-                    FeatureKind::Boolean => {
-                        write!(event, "{comma}\"{name}\":{}", next() % 2 == 0).expect("memory");
-                    }
+                    _ => write!(event, "{comma}\"{name}\":\"plan-{}\"", next() % 50).expect("memory"),
                 }
             }
             write!(

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanBufferBuilder, DictionaryArray, Float64Array, Int32Array, NullBufferBuilder,
-    StringArray, StringBuilder,
+    Array, ArrayRef, BooleanBufferBuilder, DictionaryArray, Float64Array, Int32Array, StringArray,
+    StringBuilder,
 };
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::Int32Type;
 use rustc_hash::FxHashMap;
 
@@ -100,6 +100,7 @@ impl Numbers {
         Self { values: vec![0.0; rows], nulls: Nulls::with_nulls(rows) }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, value: Option<f64>) {
         self.values.push(value.unwrap_or_default());
         self.nulls.push(value.is_some());
@@ -131,29 +132,35 @@ impl Texts {
     }
 }
 
-/// Which rows are there.
-#[derive(Debug)]
-struct Nulls(NullBufferBuilder);
-
-impl Default for Nulls {
-    fn default() -> Self {
-        Self(NullBufferBuilder::new(0))
-    }
+/// Which rows are there: a bit for each, the first in the lowest of a word.
+#[derive(Debug, Default)]
+struct Nulls {
+    rows: usize,
+    full: Vec<u64>,
+    /// The word of the rows to come.
+    word: u64,
 }
 
 impl Nulls {
     fn with_nulls(rows: usize) -> Self {
-        let mut nulls = Self::default();
-        nulls.0.append_n_nulls(rows);
-        nulls
+        Self { rows, full: vec![0; rows / 64], word: 0 }
     }
 
+    #[inline]
     fn push(&mut self, there: bool) {
-        self.0.append(there);
+        self.word |= u64::from(there) << (self.rows % 64);
+        self.rows += 1;
+        if self.rows.is_multiple_of(64) {
+            self.full.push(self.word.to_le());
+            self.word = 0;
+        }
     }
 
+    /// None if all rows are there.
     fn finish(mut self) -> Option<NullBuffer> {
-        self.0.finish()
+        self.full.push(self.word.to_le());
+        let nulls = NullBuffer::new(BooleanBuffer::new(self.full.into(), 0, self.rows));
+        (nulls.null_count() > 0).then_some(nulls)
     }
 }
 

@@ -86,7 +86,14 @@ impl<'a> Scalar<'a> {
     }
 
     /// The value of a feature of some kind.
+    #[inline]
     pub(crate) fn cell(self, kind: FeatureKind, string_bytes: usize) -> Cell<'a> {
+        // The usual case, without anything to be dropped.
+        if let (FeatureKind::Numeric, Self::Float(number)) = (kind, &self)
+            && number.is_finite()
+        {
+            return Cell::Number(*number);
+        }
         if self.is_missing() {
             return Cell::Missing;
         }

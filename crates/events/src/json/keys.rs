@@ -1,11 +1,29 @@
 //! Finding keys where the row before had them.
 
+use std::borrow::Cow;
+
+use super::value::Entries;
+
+/// What a key turned out to be.
+pub(super) enum Found<'a> {
+    /// The known key at this place.
+    Known(u32),
+    Unknown(Cow<'a, str>),
+}
+
 /// The order that keys came in. Senders write every event's keys in one order, so the key that followed last
 /// time is tried before any hashing; a key that is left out now and then costs one more comparison.
 #[derive(Debug, Default)]
 pub(super) struct KeyOrder {
-    places: Vec<u32>,
+    places: Vec<Place>,
     next: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    place: u32,
+    /// Whether its key is the same in JSON, which has escapes for some characters.
+    is_plain: bool,
 }
 
 impl KeyOrder {
@@ -20,24 +38,54 @@ impl KeyOrder {
         self.next = 0;
     }
 
-    /// The place of a key: `name` is the key at a place, `search` finds the place of any key.
-    pub(super) fn find<'n>(
+    /// What the next key is, `None` at the end: `name` is the key at a place, `search` finds the place of any key.
+    #[inline]
+    pub(super) fn next<'a, 'n, E: Entries<'a>>(
+        &mut self,
+        entries: &mut E,
+        name: impl Fn(u32) -> &'n str,
+        search: impl FnOnce(&str) -> Option<u32>,
+    ) -> Result<Option<Found<'a>>, E::Error> {
+        if let Some(&Place { place, is_plain: true }) = self.places.get(self.next)
+            && entries.takes(name(place))
+        {
+            self.next += 1;
+            return Ok(Some(Found::Known(place)));
+        }
+        self.find_next(entries, name, search)
+    }
+
+    #[inline(never)]
+    fn find_next<'a, 'n, E: Entries<'a>>(
+        &mut self,
+        entries: &mut E,
+        name: impl Fn(u32) -> &'n str,
+        search: impl FnOnce(&str) -> Option<u32>,
+    ) -> Result<Option<Found<'a>>, E::Error> {
+        let Some(key) = entries.key()? else { return Ok(None) };
+        let place = self.find(&key, name, search);
+        Ok(Some(place.map_or(Found::Unknown(key), Found::Known)))
+    }
+
+    fn find<'n>(
         &mut self,
         key: &str,
         name: impl Fn(u32) -> &'n str,
         search: impl FnOnce(&str) -> Option<u32>,
     ) -> Option<u32> {
         for ahead in self.next..(self.next + 2).min(self.places.len()) {
-            let place = self.places[ahead];
+            let place = self.places[ahead].place;
             if name(place) == key {
                 self.next = ahead + 1;
                 return Some(place);
             }
         }
         let place = search(key)?;
+        let is_plain = !key.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'));
+        let found = Place { place, is_plain };
         match self.places.get_mut(self.next) {
-            Some(expected) => *expected = place,
-            None => self.places.push(place),
+            Some(expected) => *expected = found,
+            None => self.places.push(found),
         }
         self.next += 1;
         Some(place)

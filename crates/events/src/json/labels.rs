@@ -2,7 +2,8 @@
 
 use super::keys::KeyOrder;
 use super::row::{LABEL_KEYS, ReadEvent, Row};
-use super::{Outcome, Payload, ReadRow, RowError, read_event, read_rows};
+use super::syntax::Syntax;
+use super::{Outcome, Payload, ReadRow, RowError, read_rows};
 use crate::label_sink::LabelSink;
 use crate::reject::Rejections;
 use crate::{DecodeContext, Decoded, PayloadError};
@@ -31,10 +32,15 @@ impl<'c> ReadRow<'c> for Labels<'c> {
         self.sink.set_context(context);
     }
 
-    fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError> {
+    fn read<'a, S: Syntax>(
+        &mut self,
+        text: &'a str,
+        row: &mut Row<'a>,
+    ) -> Result<Outcome, RowError<S::Error>> {
         let limits = self.sink.limits();
         let (order, models) = (&mut self.order, &mut ());
-        read_event(text, ReadEvent { keys: LABEL_KEYS, order, row: &mut *row, models, limits })?;
+        S::read(text, limits.depth, ReadEvent { keys: LABEL_KEYS, order, row: &mut *row, models, limits })
+            .map_err(RowError::Syntax)?;
         if let Some(fault) = row.fault.take() {
             return Ok(Outcome::Rejected(fault));
         }

@@ -3,21 +3,24 @@
 mod bare;
 mod keys;
 mod labels;
+mod plain;
 mod predictions;
 mod row;
 mod split;
+mod syntax;
 mod value;
 
 use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
-use serde::de::{DeserializeSeed, IgnoredAny};
+use serde::de::IgnoredAny;
 
 pub(crate) use labels::decode_labels;
 pub(crate) use predictions::decode_predictions;
 
 use self::row::Row;
 use self::split::{Next, Split};
+use self::syntax::{Full, Plain, Syntax};
 use crate::reject::{Fault, Reason, Rejections, shown, shown_bytes};
 use crate::{DecodeContext, JsonMessage, PayloadError};
 
@@ -78,22 +81,20 @@ trait ReadRow<'c> {
     fn set_context(&mut self, context: &DecodeContext<'c>);
 
     /// Reads one object.
-    fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError>;
+    fn read<'a, S: Syntax>(
+        &mut self,
+        text: &'a str,
+        row: &mut Row<'a>,
+    ) -> Result<Outcome, RowError<S::Error>>;
 }
 
 /// Why a row was not read.
-enum RowError {
-    Syntax(sonic_rs::Error),
+enum RowError<E> {
+    Syntax(E),
     Payload(PayloadError),
 }
 
-impl From<sonic_rs::Error> for RowError {
-    fn from(error: sonic_rs::Error) -> Self {
-        Self::Syntax(error)
-    }
-}
-
-impl From<PayloadError> for RowError {
+impl<E> From<PayloadError> for RowError<E> {
     fn from(error: PayloadError) -> Self {
         Self::Payload(error)
     }
@@ -188,6 +189,13 @@ fn read_one<'p, 'c, R: ReadRow<'c>>(
     let Ok(text) = std::str::from_utf8(bytes) else {
         return rejected(Reason::InvalidUtf8, format!("not valid UTF-8: {}", shown_bytes(bytes)));
     };
+    if text.starts_with('{') {
+        match read_object::<Plain, R>(reader, text, row) {
+            Ok(outcome) => return Ok(finish(outcome, row, context, || Cow::Borrowed(text))),
+            Err(RowError::Payload(error)) => return Err(error),
+            Err(RowError::Syntax(_)) => {}
+        }
+    }
     if split::is_deeper(bytes, context.limits.depth) {
         let detail = format!("nested deeper than {}: {}", context.limits.depth, shown(text));
         return rejected(Reason::TooDeep, detail);
@@ -199,14 +207,14 @@ fn read_one<'p, 'c, R: ReadRow<'c>>(
             Err(_) => Ok(Read::Broken(Fault::new(Reason::InvalidJson, detail))),
         };
     }
-    let syntax = match read_object(reader, text, row) {
+    let syntax = match read_object::<Full, R>(reader, text, row) {
         Ok(outcome) => return Ok(finish(outcome, row, context, || Cow::Borrowed(text))),
         Err(RowError::Payload(error)) => return Err(error),
         Err(RowError::Syntax(error)) => error,
     };
     if let Some(plain) = bare::without_bare_numbers(text) {
         let mut row = Row::default();
-        match read_object(reader, &plain, &mut row) {
+        match read_object::<Full, R>(reader, &plain, &mut row) {
             Ok(outcome) => return Ok(finish(outcome, &row, context, || Cow::Owned(plain.clone()))),
             Err(RowError::Payload(error)) => return Err(error),
             Err(RowError::Syntax(_)) => {}
@@ -219,13 +227,13 @@ fn read_one<'p, 'c, R: ReadRow<'c>>(
     Ok(Read::Broken(Fault::new(Reason::InvalidJson, detail)))
 }
 
-fn read_object<'a, 'c, R: ReadRow<'c>>(
+fn read_object<'a, 'c, S: Syntax, R: ReadRow<'c>>(
     reader: &mut R,
     text: &'a str,
     row: &mut Row<'a>,
-) -> Result<Outcome, RowError> {
+) -> Result<Outcome, RowError<S::Error>> {
     row.clear();
-    reader.read(text, row)
+    reader.read::<S>(text, row)
 }
 
 fn finish<'p>(
@@ -240,14 +248,4 @@ fn finish<'p>(
         Outcome::Rejected(fault) => Read::Rejected(model().map(str::to_owned), fault),
         Outcome::Unknown => Read::Unknown { model: model().unwrap_or_default().to_owned(), text: text() },
     }
-}
-
-/// Reads the top level of one object, to its end and nothing after it.
-fn read_event<'a, M: row::FindModel>(
-    text: &'a str,
-    event: row::ReadEvent<'_, 'a, M>,
-) -> Result<(), sonic_rs::Error> {
-    let mut deserializer = sonic_rs::Deserializer::from_str(text);
-    value::ObjectSeed(event).deserialize(&mut deserializer)?;
-    deserializer.end()
 }

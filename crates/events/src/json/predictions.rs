@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, MapAccess};
-
 use super::keys::KeyOrder;
 use super::row::{FeatureKeys, FindModel, PREDICTION_KEYS, ReadEvent, Row, read_raw_features};
-use super::value::{KeySeed, ObjectSeed, ReadObject, ScalarSeed};
-use super::{
-    Outcome, Payload, ReadRow, RowError, RowsRead, UnknownModel, read_event, read_object, read_rows,
-};
+use super::syntax::{Full, Syntax};
+use super::value::{Entries, ReadObject};
+use super::{Outcome, Payload, ReadRow, RowError, RowsRead, UnknownModel, read_object, read_rows};
 use crate::infer::Inference;
 use crate::prediction_sink::{PredictionSink, model_name};
 use crate::reject::{Fault, Reason, Rejections, shown};
@@ -64,22 +61,27 @@ impl<'c> ReadRow<'c> for Predictions<'c> {
         self.sink.set_context(context);
     }
 
-    fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> Result<Outcome, RowError> {
-        self.read_prediction(text, row, true)
+    fn read<'a, S: Syntax>(
+        &mut self,
+        text: &'a str,
+        row: &mut Row<'a>,
+    ) -> Result<Outcome, RowError<S::Error>> {
+        self.read_prediction::<S>(text, row, true)
     }
 }
 
 impl<'c> Predictions<'c> {
-    fn read_prediction<'a>(
+    fn read_prediction<'a, S: Syntax>(
         &mut self,
         text: &'a str,
         row: &mut Row<'a>,
         may_widen: bool,
-    ) -> Result<Outcome, RowError> {
+    ) -> Result<Outcome, RowError<S::Error>> {
         let limits = self.sink.limits();
         let mut models = Models { sink: &mut self.sink, keys: &mut self.keys };
         let (keys, order) = (PREDICTION_KEYS, &mut self.order);
-        read_event(text, ReadEvent { keys, order, row: &mut *row, models: &mut models, limits })?;
+        S::read(text, limits.depth, ReadEvent { keys, order, row: &mut *row, models: &mut models, limits })
+            .map_err(RowError::Syntax)?;
         if let Some(fault) = row.fault.take() {
             return Ok(Outcome::Rejected(fault));
         }
@@ -102,7 +104,8 @@ impl<'c> Predictions<'c> {
             None => {}
             Some(Cow::Borrowed(raw)) => {
                 let keys = keys_at(&mut self.keys, place);
-                read_raw_features(row, raw, self.sink.schema(place), keys, limits)?;
+                read_raw_features::<S>(row, raw, self.sink.schema(place), keys, limits)
+                    .map_err(RowError::Syntax)?;
             }
             // Only a text with escapes is not borrowed.
             Some(Cow::Owned(raw)) => {
@@ -128,7 +131,7 @@ impl<'c> Predictions<'c> {
             if !fresh.is_empty() && self.sink.widen(place, fresh) {
                 keys_at(&mut self.keys, place).reset();
                 row.clear();
-                return self.read_prediction(text, row, false);
+                return self.read_prediction::<S>(text, row, false);
             }
         }
         if let Err(fault) = self.sink.push(place, &facts, &mut row.event)? {
@@ -174,7 +177,7 @@ impl<'c> Predictions<'c> {
             let mut row = Row::default();
             let outcome = match &registered {
                 Err(fault) => Outcome::Rejected(fault.clone()),
-                Ok(()) => match read_object(self, text, &mut row) {
+                Ok(()) => match read_object::<Full, Self>(self, text, &mut row) {
                     Ok(outcome) => outcome,
                     Err(RowError::Payload(error)) => return Err(error),
                     Err(RowError::Syntax(error)) => {
@@ -200,16 +203,15 @@ impl<'c> Predictions<'c> {
         let mut row = Row::default();
         let syntax = |error: sonic_rs::Error| Fault::new(Reason::InvalidJson, error.to_string());
         let (keys, order, models) = (PREDICTION_KEYS, &mut self.order, &mut ());
-        read_event(text, ReadEvent { keys, order, row: &mut row, models, limits }).map_err(syntax)?;
+        Full::read(text, limits.depth, ReadEvent { keys, order, row: &mut row, models, limits })
+            .map_err(syntax)?;
         if let Some(fault) = row.fault.take() {
             return Err(fault);
         }
         inference.observe(&mut row.event, self.sink.rules())?;
         if let Some(raw) = row.raw_features.take() {
-            let mut deserializer = sonic_rs::Deserializer::from_str(&raw);
             // What is wrong with the features is found when the row is read in earnest.
-            ObjectSeed(ObserveFeatures { inference, limit: limits.string_bytes })
-                .deserialize(&mut deserializer)
+            Full::read(&raw, limits.depth, ObserveFeatures { inference, limit: limits.string_bytes })
                 .map_err(syntax)?;
         }
         Ok(())
@@ -227,10 +229,9 @@ struct ObserveFeatures<'r> {
 }
 
 impl<'a> ReadObject<'a> for ObserveFeatures<'_> {
-    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(KeySeed)? {
-            let value = map.next_value_seed(ScalarSeed)?;
-            if let Some(kind) = value.kind()
+    fn read<E: Entries<'a>>(self, mut entries: E) -> Result<(), E::Error> {
+        while let Some(name) = entries.key()? {
+            if let Some(kind) = entries.scalar()?.kind()
                 && can_name_a_feature(&name, self.limit)
             {
                 self.inference.observe_feature(&name, kind);

@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
-use sonic_rs::LazyValue;
-
-use super::keys::KeyOrder;
-use super::value::{KeySeed, ObjectSeed, ReadObject, ScalarSeed};
+use super::keys::{Found, KeyOrder};
+use super::syntax::Syntax;
+use super::value::{Entries, ReadObject};
 use crate::event::{Event, Field};
 use crate::reject::{Fault, Reason, shown};
 use crate::scalar::{Cell, Scalar};
@@ -129,35 +127,35 @@ pub(super) struct ReadEvent<'r, 'a, M> {
 }
 
 impl<'a, M: FindModel> ReadObject<'a> for ReadEvent<'_, 'a, M> {
-    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn read<E: Entries<'a>>(self, mut entries: E) -> Result<(), E::Error> {
         let Self { keys, order, row, models, limits } = self;
         order.restart();
-        while let Some(name) = map.next_key_seed(KeySeed)? {
-            let place = order.find(
-                &name,
-                |place| keys[place as usize].0,
-                |name| keys.iter().position(|(known, _)| *known == name).map(|place| place as u32),
-            );
-            let Some(place) = place else {
-                map.next_value::<IgnoredAny>()?;
-                row.event.ignored += 1;
-                if row.unknown_keys.len() < limits.features {
-                    row.unknown_keys.push(name);
-                } else {
-                    note(&mut row.fault, Reason::TooManyFeatures, || {
-                        format!("more than {} unknown fields", limits.features)
-                    });
+        let name_of = |place: u32| keys[place as usize].0;
+        let place_of =
+            |name: &str| keys.iter().position(|(known, _)| *known == name).map(|place| place as u32);
+        while let Some(found) = order.next(&mut entries, name_of, place_of)? {
+            let place = match found {
+                Found::Known(place) => place,
+                Found::Unknown(name) => {
+                    entries.skip()?;
+                    row.event.ignored += 1;
+                    if row.unknown_keys.len() < limits.features {
+                        row.unknown_keys.push(name);
+                    } else {
+                        note(&mut row.fault, Reason::TooManyFeatures, || {
+                            format!("more than {} unknown fields", limits.features)
+                        });
+                    }
+                    continue;
                 }
-                continue;
             };
             if row.keys_seen & (1 << place) != 0 {
-                note_duplicate(&mut row.fault, &name);
+                note_duplicate(&mut row.fault, name_of(place));
             }
             row.keys_seen |= 1 << place;
             match keys[place as usize].1 {
                 Key::Value(field) => {
-                    let value = map.next_value_seed(ScalarSeed)?;
-                    row.event.set(field, value);
+                    row.event.set(field, entries.scalar()?);
                 }
                 Key::Features => {
                     let found = row.event.model().and_then(|model| models.find(model));
@@ -171,15 +169,15 @@ impl<'a, M: FindModel> ReadObject<'a> for ReadEvent<'_, 'a, M> {
                                 fault: &mut row.fault,
                                 limits,
                             };
-                            let other = map.next_value_seed(ObjectSeed(reader))?;
+                            let other = entries.object(reader)?;
                             note_bad_features(&mut row.fault, other);
                         }
-                        None => row.raw_features = Some(map.next_value::<LazyValue<'a>>()?.as_raw_cow()),
+                        None => row.raw_features = Some(entries.raw()?),
                     }
                 }
                 Key::Prediction => {
                     let reader = ReadAnswer { event: &mut row.event, fault: &mut row.fault, limits };
-                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    let other = entries.object(reader)?;
                     if let Some(other) = other.filter(|other| !other.is_missing()) {
                         note(&mut row.fault, Reason::BadPrediction, || {
                             format!("prediction is {other}, and should be an object")
@@ -190,14 +188,14 @@ impl<'a, M: FindModel> ReadObject<'a> for ReadEvent<'_, 'a, M> {
                     let (pairs, limit) = (&mut row.event.tags, limits.tags);
                     let fault = &mut row.fault;
                     let reader = ReadPairs { pairs, fault, limit, what: "tags", reason: Reason::TooManyTags };
-                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    let other = entries.object(reader)?;
                     row.event.ignored += u64::from(other.is_some_and(|other| !other.is_missing()));
                 }
                 Key::Metrics => {
                     let (pairs, limit) = (&mut row.event.metrics, limits.metrics);
                     let (fault, reason) = (&mut row.fault, Reason::TooManyMetrics);
                     let reader = ReadPairs { pairs, fault, limit, what: "metrics", reason };
-                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    let other = entries.object(reader)?;
                     row.event.ignored += u64::from(other.is_some_and(|other| !other.is_missing()));
                 }
             }
@@ -211,13 +209,13 @@ impl<'a, M: FindModel> ReadObject<'a> for ReadEvent<'_, 'a, M> {
 }
 
 /// Reads features that came before their model.
-pub(super) fn read_raw_features<'a>(
+pub(super) fn read_raw_features<'a, S: Syntax>(
     row: &mut Row<'a>,
     raw: &'a str,
     schema: &ModelSchema,
     keys: &mut FeatureKeys,
     limits: &Limits,
-) -> Result<(), sonic_rs::Error> {
+) -> Result<(), S::Error> {
     let reader = ReadFeatures {
         schema,
         keys,
@@ -226,8 +224,7 @@ pub(super) fn read_raw_features<'a>(
         fault: &mut row.fault,
         limits,
     };
-    let mut deserializer = sonic_rs::Deserializer::from_str(raw);
-    let other = ObjectSeed(reader).deserialize(&mut deserializer)?;
+    let other = S::read(raw, limits.depth, reader)?;
     note_bad_features(&mut row.fault, other);
     Ok(())
 }
@@ -249,7 +246,7 @@ struct ReadFeatures<'r, 'a> {
 }
 
 impl<'a> ReadObject<'a> for ReadFeatures<'_, 'a> {
-    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn read<E: Entries<'a>>(self, mut entries: E) -> Result<(), E::Error> {
         let Self { schema, keys, cells, unknown, fault, limits } = self;
         let features = schema.features();
         keys.order.restart();
@@ -258,30 +255,23 @@ impl<'a> ReadObject<'a> for ReadFeatures<'_, 'a> {
         cells.clear();
         cells.resize(features.len(), Cell::Missing);
         let mut sent = 0;
-        while let Some(name) = map.next_key_seed(KeySeed)? {
+        let name_of = |place: u32| &*features[place as usize].name;
+        let place_of = |name: &str| schema.position(name).map(|place| place as u32);
+        while let Some(found) = keys.order.next(&mut entries, name_of, place_of)? {
             sent += 1;
-            let place = keys.order.find(
-                &name,
-                |place| &features[place as usize].name,
-                |name| schema.position(name).map(|place| place as u32),
-            );
-            match place {
-                Some(place) => {
+            match found {
+                Found::Known(place) => {
                     let place = place as usize;
                     if keys.seen[place] == keys.row {
-                        note_duplicate(fault, &name);
+                        note_duplicate(fault, &features[place].name);
                     }
                     keys.seen[place] = keys.row;
-                    let value = map.next_value_seed(ScalarSeed)?;
-                    cells[place] = value.cell(features[place].kind, limits.string_bytes);
+                    cells[place] = entries.scalar()?.cell(features[place].kind, limits.string_bytes);
                 }
-                None if sent <= limits.features => {
-                    let value = map.next_value_seed(ScalarSeed)?;
-                    unknown.push((name, value.kind()));
+                Found::Unknown(name) if sent <= limits.features => {
+                    unknown.push((name, entries.scalar()?.kind()));
                 }
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+                Found::Unknown(_) => entries.skip()?,
             }
         }
         if sent > limits.features {
@@ -305,17 +295,17 @@ struct ReadAnswer<'r, 'a> {
 }
 
 impl<'a> ReadObject<'a> for ReadAnswer<'_, 'a> {
-    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn read<E: Entries<'a>>(self, mut entries: E) -> Result<(), E::Error> {
         let Self { event, fault, limits } = self;
         let mut seen = 0_u8;
-        while let Some(name) = map.next_key_seed(KeySeed)? {
+        while let Some(name) = entries.key()? {
             let (bit, field) = match name.as_ref() {
                 "label" => (1, Some(Field::Label)),
                 "score" => (2, Some(Field::Score)),
                 "value" => (4, Some(Field::Value)),
                 "scores" => (8, None),
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    entries.skip()?;
                     event.ignored += 1;
                     continue;
                 }
@@ -326,14 +316,13 @@ impl<'a> ReadObject<'a> for ReadAnswer<'_, 'a> {
             seen |= bit;
             match field {
                 Some(field) => {
-                    let value = map.next_value_seed(ScalarSeed)?;
-                    event.set(field, value);
+                    event.set(field, entries.scalar()?);
                 }
                 None => {
                     let (pairs, limit) = (&mut event.scores, limits.classes);
                     let (what, reason) = ("scores", Reason::TooManyClasses);
                     let reader = ReadPairs { pairs, fault: &mut *fault, limit, what, reason };
-                    let other = map.next_value_seed(ObjectSeed(reader))?;
+                    let other = entries.object(reader)?;
                     if let Some(other) = other.filter(|other| !other.is_missing()) {
                         note(fault, Reason::BadPrediction, || {
                             format!("scores is {other}, and should be an object")
@@ -356,17 +345,16 @@ struct ReadPairs<'r, 'a> {
 }
 
 impl<'a> ReadObject<'a> for ReadPairs<'_, 'a> {
-    fn read<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn read<E: Entries<'a>>(self, mut entries: E) -> Result<(), E::Error> {
         let Self { pairs, fault, limit, what, reason } = self;
         pairs.clear();
         let mut sent = 0;
-        while let Some(name) = map.next_key_seed(KeySeed)? {
+        while let Some(name) = entries.key()? {
             sent += 1;
             if sent <= limit {
-                let value = map.next_value_seed(ScalarSeed)?;
-                pairs.push((name, value));
+                pairs.push((name, entries.scalar()?));
             } else {
-                map.next_value::<IgnoredAny>()?;
+                entries.skip()?;
             }
         }
         if sent > limit {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use sonic_rs::LazyValue;
 
 use crate::reject::shown;
 use crate::scalar::Scalar;
@@ -76,7 +77,7 @@ impl<'a> Visitor<'a> for ScalarSeed {
 
 /// Reads a key; borrowed unless it has escapes.
 #[derive(Clone, Copy)]
-pub(super) struct KeySeed;
+struct KeySeed;
 
 impl<'a> DeserializeSeed<'a> for KeySeed {
     type Value = Cow<'a, str>;
@@ -102,9 +103,64 @@ impl<'a> Visitor<'a> for KeySeed {
     }
 }
 
+/// The entries of an object, one after another.
+pub(super) trait Entries<'a> {
+    /// What is said of text that cannot be read.
+    type Error;
+
+    /// Reads the next key if it is this one, which needs no escapes. It may say no where it is.
+    fn takes(&mut self, key: &str) -> bool;
+
+    /// The next key; none at the end.
+    fn key(&mut self) -> Result<Option<Cow<'a, str>>, Self::Error>;
+
+    /// The key's value; arrays and objects are skipped.
+    fn scalar(&mut self) -> Result<Scalar<'a>, Self::Error>;
+
+    /// The key's value, read as an object. `Some` is what was there in its place.
+    fn object<R: ReadObject<'a>>(&mut self, reader: R) -> Result<Option<Scalar<'a>>, Self::Error>;
+
+    /// The text of the key's value.
+    fn raw(&mut self) -> Result<Cow<'a, str>, Self::Error>;
+
+    /// Leaves the key's value out.
+    fn skip(&mut self) -> Result<(), Self::Error>;
+}
+
+/// The entries that a serde deserializer gives.
+struct SerdeEntries<A>(A);
+
+impl<'a, A: MapAccess<'a>> Entries<'a> for SerdeEntries<A> {
+    type Error = A::Error;
+
+    fn takes(&mut self, _: &str) -> bool {
+        false
+    }
+
+    fn key(&mut self) -> Result<Option<Cow<'a, str>>, A::Error> {
+        self.0.next_key_seed(KeySeed)
+    }
+
+    fn scalar(&mut self) -> Result<Scalar<'a>, A::Error> {
+        self.0.next_value_seed(ScalarSeed)
+    }
+
+    fn object<R: ReadObject<'a>>(&mut self, reader: R) -> Result<Option<Scalar<'a>>, A::Error> {
+        self.0.next_value_seed(ObjectSeed(reader))
+    }
+
+    fn raw(&mut self) -> Result<Cow<'a, str>, A::Error> {
+        Ok(self.0.next_value::<LazyValue<'a>>()?.as_raw_cow())
+    }
+
+    fn skip(&mut self) -> Result<(), A::Error> {
+        self.0.next_value::<IgnoredAny>().map(|_| ())
+    }
+}
+
 /// Something that reads an object's entries to the last.
 pub(super) trait ReadObject<'a> {
-    fn read<A: MapAccess<'a>>(self, map: A) -> Result<(), A::Error>;
+    fn read<E: Entries<'a>>(self, entries: E) -> Result<(), E::Error>;
 }
 
 /// Lets a [`ReadObject`] read an object. `Some` is what was there in its place.
@@ -154,7 +210,7 @@ impl<'a, R: ReadObject<'a>> Visitor<'a> for ObjectSeed<R> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
-        self.0.read(map)?;
+        self.0.read(SerdeEntries(map))?;
         Ok(None)
     }
 }
