@@ -5,11 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+mod lookup;
+
+use lookup::Lookup;
+
 /// Quantiles that cuts are taken at: `i / 1000`. Also the most distinct values that each get their own cell.
 pub const GRID_QUANTILES: usize = 1000;
-
-/// Entries of the table that a lookup starts from.
-const BUCKETS: usize = 4096;
 
 /// Why a grid cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -59,13 +60,8 @@ pub enum GridError {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "Vec<f64>", into = "Vec<f64>")]
 pub struct Grid {
-    cuts: Vec<f64>,
+    lookup: Lookup,
     id: u64,
-    /// Maps a value to its entry in `starts`: `(value - origin) * scale`, which never falls as values grow.
-    origin: f64,
-    scale: f64,
-    /// How many cuts lie in earlier buckets; one more entry than buckets.
-    starts: Vec<u16>,
 }
 
 impl Grid {
@@ -166,60 +162,34 @@ impl Grid {
     }
 
     fn tabulated(cuts: Vec<f64>) -> Self {
-        // Between the outermost hundredths of the cuts, so that a far outlier does not put all into one bucket.
-        let margin = cuts.len() / 100;
-        let (low, high) = (cuts[margin], cuts[cuts.len() - 1 - margin]);
-        let mut grid =
-            Self { id: 0, origin: low, scale: BUCKETS as f64 / (high - low), starts: Vec::new(), cuts };
-        let mut starts = vec![0_u16; BUCKETS + 1];
-        for &cut in &grid.cuts {
-            starts[grid.bucket(cut) + 1] += 1;
-        }
-        for bucket in 1..=BUCKETS {
-            starts[bucket] += starts[bucket - 1];
-        }
-        grid.starts = starts;
         let mut hash = Xxh3::new();
-        for cut in &grid.cuts {
+        for cut in &cuts {
             hash.update(&cut.to_le_bytes());
         }
-        grid.id = hash.digest();
-        grid
-    }
-
-    /// Casting to an integer takes NaN and negatives to 0 and everything too great to the greatest.
-    fn bucket(&self, value: f64) -> usize {
-        (((value - self.origin) * self.scale) as u32 as usize).min(BUCKETS - 1)
+        Self { id: hash.digest(), lookup: Lookup::new(cuts) }
     }
 
     /// The cell that a value is in. `-0.0` is `0.0`; NaN, which is in none, is taken to cell 0.
     #[must_use]
     pub fn cell(&self, value: f64) -> usize {
-        let bucket = self.bucket(value);
-        let start = usize::from(self.starts[bucket]);
-        let end = usize::from(self.starts[bucket + 1]);
-        let mut cell = start;
-        let mut left = end - start;
-        while left > 0 {
-            let half = left / 2;
-            let middle = cell + half;
-            let above = self.cuts[middle] <= value;
-            cell = if above { middle + 1 } else { cell };
-            left = if above { left - half - 1 } else { half };
-        }
-        cell
+        usize::from(self.lookup.cell(value))
+    }
+
+    /// The cells that finite values are in; as many as values.
+    pub(crate) fn cells_of(&self, values: &[f64], cells: &mut [u16]) {
+        self.lookup.cells(values, cells);
     }
 
     /// The number of cells: one more than cuts.
     #[must_use]
     pub fn cells(&self) -> usize {
-        self.cuts.len() + 1
+        self.cuts().len() + 1
     }
 
     /// The cut points, ascending. `cuts()[i]` is where cell `i + 1` starts.
     #[must_use]
     pub fn cuts(&self) -> &[f64] {
-        &self.cuts
+        self.lookup.cuts()
     }
 
     /// Where a cell starts and ends, `[start, end)`; infinite at the ends.
@@ -229,14 +199,16 @@ impl Grid {
     #[must_use]
     pub fn bounds(&self, cell: usize) -> (f64, f64) {
         assert!(cell < self.cells(), "cell {cell} of {}", self.cells());
-        let start = if cell == 0 { f64::NEG_INFINITY } else { self.cuts[cell - 1] };
-        (start, self.cuts.get(cell).copied().unwrap_or(f64::INFINITY))
+        let cuts = self.cuts();
+        let start = if cell == 0 { f64::NEG_INFINITY } else { cuts[cell - 1] };
+        (start, cuts.get(cell).copied().unwrap_or(f64::INFINITY))
     }
 
     /// Whether a cell can hold one value only.
     #[must_use]
     pub fn is_single_value(&self, cell: usize) -> bool {
-        cell > 0 && self.cuts.get(cell).is_some_and(|&end| self.cuts[cell - 1].next_up() == end)
+        let cuts = self.cuts();
+        cell > 0 && cuts.get(cell).is_some_and(|&end| cuts[cell - 1].next_up() == end)
     }
 
     /// A hash of the cuts that stays the same across versions and machines.
@@ -255,13 +227,13 @@ fn push_cut(cuts: &mut Vec<f64>, cut: f64) {
 
 impl PartialEq for Grid {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.cuts == other.cuts
+        self.id == other.id && self.cuts() == other.cuts()
     }
 }
 
 impl fmt::Debug for Grid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grid").field("cuts", &self.cuts).finish_non_exhaustive()
+        f.debug_struct("Grid").field("cuts", &self.cuts()).finish_non_exhaustive()
     }
 }
 
@@ -275,7 +247,7 @@ impl TryFrom<Vec<f64>> for Grid {
 
 impl From<Grid> for Vec<f64> {
     fn from(grid: Grid) -> Self {
-        grid.cuts
+        grid.lookup.into_cuts()
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{Cells, Extremes, Grid, Moments, Tally};
 #[error("the summaries were made with different grids or categories")]
 pub struct GridsDiffer;
 
+/// Values whose cells are looked up before any is counted.
+const LOOKED_UP: usize = 256;
+
 /// A numeric column: weight per cell of its grid, moments, extremes, and what was missing or invalid.
 ///
 /// Without a grid (its reference is still being learned) there are no cells.
@@ -110,21 +113,25 @@ impl NumericSummary {
         self.extremes.merge(&Extremes::of(values));
         let Some(grid) = &self.grid else { return };
         let dense = self.cells.is_dense() || values.len() * 8 > self.cells.len();
-        match (dense, weights) {
-            (true, None) => {
-                let cells = self.cells.dense_mut();
-                values.iter().for_each(|&value| cells[grid.cell(value)] += 1.0);
-            }
-            (true, Some(weights)) => {
-                let cells = self.cells.dense_mut();
-                values.iter().zip(weights).for_each(|(&value, weight)| cells[grid.cell(value)] += weight);
-            }
-            (false, None) => values.iter().for_each(|&value| self.cells.add(grid.cell(value), 1.0)),
-            (false, Some(weights)) => {
-                values
-                    .iter()
-                    .zip(weights)
-                    .for_each(|(&value, &weight)| self.cells.add(grid.cell(value), weight));
+        let mut places = [0; LOOKED_UP];
+        for (at, values) in values.chunks(LOOKED_UP).enumerate() {
+            let places = &mut places[..values.len()];
+            grid.cells_of(values, places);
+            let places = places.iter().map(|&place| usize::from(place));
+            let weights = weights.map(|weights| &weights[at * LOOKED_UP..][..values.len()]);
+            match (dense, weights) {
+                (true, None) => {
+                    let cells = self.cells.dense_mut();
+                    places.for_each(|cell| cells[cell] += 1.0);
+                }
+                (true, Some(weights)) => {
+                    let cells = self.cells.dense_mut();
+                    places.zip(weights).for_each(|(cell, weight)| cells[cell] += weight);
+                }
+                (false, None) => places.for_each(|cell| self.cells.add(cell, 1.0)),
+                (false, Some(weights)) => {
+                    places.zip(weights).for_each(|(cell, &weight)| self.cells.add(cell, weight));
+                }
             }
         }
     }
@@ -175,27 +182,41 @@ impl NumericSummary {
     /// in cells of one value, elsewhere off by at most the cell's width. None without grid or values.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let grid = self.grid.as_ref()?;
-        let (min, max) = (self.extremes.min()?, self.extremes.max()?);
+        self.quantiles([q])[0]
+    }
+
+    /// [`NumericSummary::quantile`] of several shares, which must ascend, in one pass over the cells.
+    #[must_use]
+    pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> [Option<f64>; N] {
+        let mut quantiles = [None; N];
+        let (Some(grid), Some(min), Some(max)) = (&self.grid, self.extremes.min(), self.extremes.max())
+        else {
+            return quantiles;
+        };
         let total = self.cells.total();
         if total <= 0.0 {
-            return None;
+            return quantiles;
         }
-        let target = q.clamp(0.0, 1.0) * total;
+        let mut wanted = shares.iter().map(|q| q.clamp(0.0, 1.0) * total).zip(&mut quantiles).peekable();
         let mut below = 0.0;
         for (cell, weight) in self.cells.iter() {
-            if below + weight >= target {
+            while let Some((target, quantile)) = wanted.next_if(|(target, _)| below + weight >= *target) {
                 let (start, end) = grid.bounds(cell);
                 let (start, end) = (start.max(min), end.min(max));
-                if grid.is_single_value(cell) || end <= start {
-                    return Some(start);
-                }
-                let share = ((target - below) / weight).clamp(0.0, 1.0);
-                return Some(start * (1.0 - share) + end * share);
+                *quantile = Some(if grid.is_single_value(cell) || end <= start {
+                    start
+                } else {
+                    let share = ((target - below) / weight).clamp(0.0, 1.0);
+                    start * (1.0 - share) + end * share
+                });
+            }
+            if wanted.peek().is_none() {
+                return quantiles;
             }
             below += weight;
         }
-        Some(max)
+        wanted.for_each(|(_, quantile)| *quantile = Some(max));
+        quantiles
     }
 
     /// Which of about `bins` bins of equal weight each cell belongs to, by this (reference) summary's own

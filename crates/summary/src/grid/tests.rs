@@ -30,8 +30,15 @@ fn probes(grid: &Grid) -> Vec<f64> {
 }
 
 fn check(grid: &Grid) {
-    for value in probes(grid) {
+    let probes = probes(grid);
+    for &value in &probes {
         assert_eq!(grid.cell(value), naive(grid.cuts(), value), "{value:e} in {grid:?}");
+    }
+    let finite: Vec<f64> = probes.into_iter().filter(|value| value.is_finite()).collect();
+    let mut cells = vec![0; finite.len()];
+    grid.cells_of(&finite, &mut cells);
+    for (&value, cell) in finite.iter().zip(cells) {
+        assert_eq!(usize::from(cell), naive(grid.cuts(), value), "{value:e} in {grid:?}");
     }
 }
 
@@ -174,8 +181,30 @@ fn an_outlier_does_not_slow_or_break_the_lookup() {
     values.push(1e300);
     let grid = Grid::from_sorted(&values).unwrap();
     check(&grid);
-    let most = grid.starts.windows(2).skip(1).take(BUCKETS - 2).map(|w| w[1] - w[0]).max();
-    assert!(most <= Some(2), "{most:?} cuts in a bucket");
+    assert!(grid.lookup.steps() <= 2, "{} steps", grid.lookup.steps());
+}
+
+/// Quantiles of laws with tails on one side or both, near zero and far from it.
+#[test]
+fn far_tails_take_few_steps() {
+    type Law = fn(f64) -> f64;
+    let shares = (0..20_000).map(|i| (f64::from(i) + 0.5) / 20_000.0);
+    let laws: [(&str, Law); 8] = [
+        ("uniform", |p| p),
+        ("logistic", |p| (p / (1.0 - p)).ln()),
+        ("exponential", |p| -(1.0 - p).ln()),
+        ("exponential, negative and far off", |p| (1.0 - p).ln() - 1e6),
+        ("Pareto 2/3", |p| (1.0 - p).powf(-1.5)),
+        ("log-logistic over 20 octaves", |p| (p / (1.0 - p)).powf(1.4)),
+        ("Cauchy", |p| (std::f64::consts::PI * (p - 0.5)).tan()),
+        ("Cauchy far off", |p| 1e4 + (std::f64::consts::PI * (p - 0.5)).tan()),
+    ];
+    for (name, law) in laws {
+        let grid = Grid::from_sorted(&sorted(shares.clone().map(law).collect())).unwrap();
+        check(&grid);
+        // Two, since the greatest value and the next number above it are in one bucket.
+        assert_eq!(grid.lookup.steps(), 2, "{name}");
+    }
 }
 
 #[test]
