@@ -156,6 +156,10 @@ impl CategoricalSummary {
         Ok(())
     }
 
+    pub(crate) fn pack(&mut self) {
+        self.counts.pack();
+    }
+
     pub(crate) fn same_categories(&self, other: &Self) -> bool {
         self.categories.as_ref().map(|c| c.id()) == other.categories.as_ref().map(|c| c.id())
     }

@@ -186,6 +186,24 @@ impl CellSummary {
         Ok(())
     }
 
+    /// Takes as little memory as it can until it is changed: for panes that have their rows. Nothing else can be told
+    /// of it; merging it into others costs no more than before.
+    pub fn pack(&mut self) {
+        for feature in &mut self.features {
+            match feature {
+                FeatureSummary::Numeric(summary) => summary.pack(),
+                FeatureSummary::Categorical(summary) => summary.pack(),
+            }
+        }
+        self.traffic.latency_seconds.pack();
+        self.prediction.pack();
+        self.score.pack();
+        self.value.pack();
+        self.measures.values_mut().for_each(Measure::pack);
+        self.outcomes.pack();
+        self.arrivals.pack();
+    }
+
     /// The encoded summary, without its spec.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

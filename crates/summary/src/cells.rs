@@ -9,8 +9,8 @@ const DENSE_FROM_ONE_IN: usize = 8;
 
 /// A weight for each of a fixed number of cells.
 ///
-/// Sparse while at most one cell in eight is occupied, dense from there on. Two are equal when they hold the
-/// same weights, in whichever form.
+/// Sparse while at most one cell in eight is occupied, dense from there on; at rest ([`Cells::pack`]) a quarter of
+/// that or less. Two are equal when they hold the same weights, in whichever form.
 #[derive(Clone, Debug)]
 pub struct Cells {
     len: usize,
@@ -22,6 +22,8 @@ enum Store {
     /// Occupied cells in ascending order; no zeros.
     Sparse(Vec<(u32, f64)>),
     Dense(Vec<f64>),
+    /// Occupied cells in ascending order, at rest: whole weights from 1 to 65,535.
+    Packed(Box<[(u16, u16)]>),
 }
 
 impl Cells {
@@ -51,17 +53,24 @@ impl Cells {
                 entries.binary_search_by_key(&(cell as u32), |entry| entry.0).map_or(0.0, |at| entries[at].1)
             }
             Store::Dense(weights) => weights.get(cell).copied().unwrap_or(0.0),
+            Store::Packed(entries) => {
+                let at = entries.binary_search_by_key(&cell, |entry| entry.0.into());
+                at.map_or(0.0, |at| entries[at].1.into())
+            }
         }
     }
 
     /// The occupied cells and their weights, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let (sparse, dense): (&[(u32, f64)], &[f64]) = match &self.store {
-            Store::Sparse(entries) => (entries, &[]),
-            Store::Dense(weights) => (&[], weights),
+        type Forms<'a> = (&'a [(u32, f64)], &'a [f64], &'a [(u16, u16)]);
+        let (sparse, dense, packed): Forms<'_> = match &self.store {
+            Store::Sparse(entries) => (entries, &[], &[]),
+            Store::Dense(weights) => (&[], weights, &[]),
+            Store::Packed(entries) => (&[], &[], entries),
         };
         let dense = dense.iter().copied().enumerate().filter(|&(_, weight)| weight != 0.0);
-        sparse.iter().map(|&(cell, weight)| (cell as usize, weight)).chain(dense)
+        let packed = packed.iter().map(|&(cell, weight)| (cell.into(), weight.into()));
+        sparse.iter().map(|&(cell, weight)| (cell as usize, weight)).chain(packed).chain(dense)
     }
 
     /// The weights of all cells.
@@ -76,6 +85,13 @@ impl Cells {
                 weights
             }
             Store::Dense(weights) => weights.clone(),
+            Store::Packed(entries) => {
+                let mut weights = vec![0.0; self.len];
+                for &(cell, weight) in entries {
+                    weights[usize::from(cell)] = weight.into();
+                }
+                weights
+            }
         }
     }
 
@@ -94,7 +110,9 @@ impl Cells {
         if weight == 0.0 {
             return;
         }
+        self.unpack();
         match &mut self.store {
+            Store::Packed(_) => unreachable!("unpacked above"),
             Store::Dense(weights) => weights[cell] += weight,
             Store::Sparse(entries) => match entries.binary_search_by_key(&(cell as u32), |entry| entry.0) {
                 Ok(at) => entries[at].1 += weight,
@@ -113,7 +131,9 @@ impl Cells {
             let after = before - weight;
             if after <= 1e-9 * weight { 0.0 } else { after }
         };
+        self.unpack();
         match &mut self.store {
+            Store::Packed(_) => unreachable!("unpacked above"),
             Store::Dense(weights) => {
                 if let Some(before) = weights.get_mut(cell) {
                     *before = left(*before);
@@ -136,7 +156,18 @@ impl Cells {
     /// If the numbers of cells differ.
     pub fn merge(&mut self, other: &Self) {
         assert_eq!(self.len, other.len, "cells of different grids");
+        self.unpack();
         match (&mut self.store, &other.store) {
+            (Store::Packed(_), _) => unreachable!("unpacked above"),
+            (Store::Dense(mine), Store::Packed(theirs)) => {
+                for &(cell, weight) in theirs {
+                    mine[usize::from(cell)] += f64::from(weight);
+                }
+            }
+            (Store::Sparse(mine), Store::Packed(theirs)) => {
+                *mine = merged(mine, &loose(theirs));
+                self.settle();
+            }
             (Store::Dense(mine), Store::Dense(theirs)) => {
                 for (mine, theirs) in mine.iter_mut().zip(theirs) {
                     *mine += theirs;
@@ -170,12 +201,38 @@ impl Cells {
 
     /// The weights to add to in place, in the dense form.
     pub(crate) fn dense_mut(&mut self) -> &mut [f64] {
-        if let Store::Sparse(_) = self.store {
+        if !self.is_dense() {
             self.store = Store::Dense(self.to_dense());
         }
         match &mut self.store {
             Store::Dense(weights) => weights,
-            Store::Sparse(_) => unreachable!("made dense above"),
+            Store::Sparse(_) | Store::Packed(_) => unreachable!("made dense above"),
+        }
+    }
+
+    /// Takes the smallest form until it is changed again.
+    pub(crate) fn pack(&mut self) {
+        if matches!(self.store, Store::Packed(_)) {
+            return;
+        }
+        let entries: Option<Box<[(u16, u16)]>> = self
+            .iter()
+            .map(|(cell, weight)| {
+                let whole = weight as u16;
+                (f64::from(whole) == weight).then_some((u16::try_from(cell).ok()?, whole))
+            })
+            .collect();
+        match (entries, &mut self.store) {
+            (Some(entries), _) => self.store = Store::Packed(entries),
+            (None, Store::Sparse(entries)) => entries.shrink_to_fit(),
+            (None, _) => {}
+        }
+    }
+
+    fn unpack(&mut self) {
+        if let Store::Packed(entries) = &self.store {
+            self.store = Store::Sparse(loose(entries));
+            self.settle();
         }
     }
 
@@ -192,6 +249,10 @@ impl Cells {
             self.store = Store::Dense(self.to_dense());
         }
     }
+}
+
+fn loose(packed: &[(u16, u16)]) -> Vec<(u32, f64)> {
+    packed.iter().map(|&(cell, weight)| (cell.into(), weight.into())).collect()
 }
 
 fn merged(left: &[(u32, f64)], right: &[(u32, f64)]) -> Vec<(u32, f64)> {
@@ -256,73 +317,4 @@ impl<'de> Deserialize<'de> for Cells {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn cells_of(adds: &[(usize, u32)]) -> Cells {
-        let mut cells = Cells::new(80);
-        adds.iter().for_each(|&(cell, quarters)| cells.add(cell, f64::from(quarters) / 4.0));
-        cells
-    }
-
-    fn adds() -> impl Strategy<Value = Vec<(usize, u32)>> {
-        // Up to 25 cells of 80: both sides of the change of form.
-        vec((0_usize..80, 0_u32..12), 0..25)
-    }
-
-    proptest! {
-        #[test]
-        fn form_makes_no_difference(a in adds(), b in adds()) {
-            let (left, right) = (cells_of(&a), cells_of(&b));
-            let both = cells_of(&[&a[..], &b].concat());
-            let mut dense = [left.clone(), right.clone()];
-            dense.iter_mut().for_each(|cells| { cells.dense_mut(); });
-            for mine in [&left, &dense[0]] {
-                for theirs in [&right, &dense[1]] {
-                    let mut sum = mine.clone();
-                    sum.merge(theirs);
-                    prop_assert_eq!(&sum, &both);
-                    prop_assert_eq!(sum.to_dense(), both.to_dense());
-                    sum.subtract(theirs);
-                    prop_assert_eq!(&sum, &left);
-                }
-            }
-            for cell in 0..81 {
-                prop_assert_eq!(both.get(cell), both.to_dense().get(cell).copied().unwrap_or(0.0));
-            }
-        }
-
-        #[test]
-        fn storing_keeps_the_weights(a in adds()) {
-            let cells = cells_of(&a);
-            let stored = postcard::to_stdvec(&cells).unwrap();
-            prop_assert_eq!(postcard::from_bytes::<Cells>(&stored).unwrap(), cells);
-        }
-    }
-
-    #[test]
-    fn the_dense_form_is_taken_above_one_in_eight() {
-        let of = |occupied: usize| cells_of(&(0..occupied).map(|cell| (cell, 4)).collect::<Vec<_>>());
-        assert!(!of(10).is_dense());
-        assert!(of(11).is_dense());
-    }
-
-    #[test]
-    fn a_stored_cell_beyond_the_last_or_without_weight_is_refused() {
-        for (gap, weight) in [(2_u32, 1.0), (0, 0.0), (0, f64::NAN), (0, -1.0)] {
-            let stored = postcard::to_stdvec(&(2_u32, vec![(gap, pack(weight))])).unwrap();
-            assert!(postcard::from_bytes::<Cells>(&stored).is_err(), "{gap} {weight}");
-        }
-    }
-
-    #[test]
-    fn what_rounding_leaves_is_nothing() {
-        let mut cells = Cells::new(1);
-        (0..10).for_each(|_| cells.add(0, 0.1));
-        (0..10).for_each(|_| cells.retract(0, 0.1));
-        assert!(cells.is_empty(), "{cells:?}");
-    }
-}
+mod tests;

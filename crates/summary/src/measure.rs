@@ -50,6 +50,11 @@ impl Measure {
         }
     }
 
+    pub(crate) fn pack(&mut self) {
+        self.positive.pack();
+        self.negative.pack();
+    }
+
     pub(crate) fn is_whole(&self) -> bool {
         self.positive.is_whole() && self.negative.is_whole()
     }

@@ -167,6 +167,10 @@ impl NumericSummary {
         Ok(())
     }
 
+    pub(crate) fn pack(&mut self) {
+        self.cells.pack();
+    }
+
     pub(crate) fn same_grid(&self, other: &Self) -> bool {
         self.grid.as_ref().map(|grid| grid.id()) == other.grid.as_ref().map(|grid| grid.id())
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Actual, CategoricalSummary, Classification, DdSketch, GridsDiffer, NumericSummary, Outcome, Regression,
-    SummarySpec, Tally, Task,
+    ScoreCounts, SummarySpec, Tally, Task,
 };
 
 /// Performance by what the model predicts.
@@ -116,5 +116,15 @@ impl Outcomes {
         self.labels.merge(&other.labels);
         self.delay_seconds.merge(&other.delay_seconds);
         Ok(())
+    }
+
+    pub(crate) fn pack(&mut self) {
+        self.label.pack();
+        self.label_value.pack();
+        match &mut self.performance {
+            Performance::Classification(classes) => classes.scores.values_mut().for_each(ScoreCounts::pack),
+            Performance::Regression(errors) => errors.absolute_sketch.pack(),
+        }
+        self.delay_seconds.pack();
     }
 }

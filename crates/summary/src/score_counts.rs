@@ -218,6 +218,11 @@ impl ScoreCounts {
         Some(Bounded { value: (above + tied / 2.0) / pairs, bound: tied / 2.0 / pairs })
     }
 
+    pub(crate) fn pack(&mut self) {
+        self.positive_cells.pack();
+        self.negative_cells.pack();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.positive.rows == 0 && self.negative.rows == 0
     }

@@ -125,6 +125,10 @@ impl DdSketch {
         self.zero + buckets.map(|(_, weight)| weight).sum::<f64>()
     }
 
+    pub(crate) fn pack(&mut self) {
+        self.buckets.pack();
+    }
+
     pub(crate) fn is_whole(&self) -> bool {
         self.buckets.len() == 2 * LAST_INDEX as usize + 1
     }

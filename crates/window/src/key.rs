@@ -111,6 +111,7 @@ impl KeyTable {
             .collect::<Result<Vec<_>, _>>()?;
         let mut known: FxHashMap<Vec<i32>, CellSet> = FxHashMap::default();
         let mut codes = Vec::with_capacity(1 + tags.len());
+        // Rows come in runs.
         let mut last: Option<(Vec<i32>, CellSet)> = None;
         let mut sets = Vec::with_capacity(batch.num_rows());
         for row in 0..batch.num_rows() {
@@ -133,7 +134,9 @@ impl KeyTable {
                     set
                 }
             };
-            last = Some((codes.clone(), set));
+            let (seen, last_set) = last.get_or_insert_with(|| (Vec::new(), set));
+            seen.clone_from(&codes);
+            *last_set = set;
             sets.push(set);
         }
         Ok(sets)

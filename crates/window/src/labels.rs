@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::array::{AsArray, Float64Array, RecordBatch, StringArray};
 use arrow::datatypes::Float64Type;
 use driftline_events::{EventTime, Task, layout};
 use driftline_summary::{Actual, Outcome, Predicted};
@@ -210,11 +210,15 @@ impl Windower {
         Ok(())
     }
 
-    /// Keeps the predictions of a batch for their labels, and joins the labels that came before them.
-    pub(crate) fn join_predictions(&mut self, rows: &RecordBatch) -> Result<Labelled, WindowError> {
+    /// Keeps the predictions of a batch for their labels, and joins the labels that came before them. `ids` are those
+    /// of the rows.
+    pub(crate) fn join_predictions(
+        &mut self,
+        rows: &RecordBatch,
+        ids: &[Option<IdKey>],
+    ) -> Result<Labelled, WindowError> {
         let mut labelled = Labelled::default();
-        let ids = id_column(rows)?;
-        if ids.null_count() == rows.num_rows() {
+        if ids.iter().all(Option::is_none) {
             return Ok(labelled);
         }
         let sets = self.keys.sets(rows)?;
@@ -223,17 +227,17 @@ impl Windower {
         let values = numbers(rows, layout::PREDICTION_VALUE)?;
         let weights = numbers(rows, layout::WEIGHT)?;
         let class_scores = self.class_scores(rows);
-        for (row, &time) in times(rows)?.iter().enumerate() {
-            if ids.is_null(row) {
-                continue;
-            }
-            let id = IdKey::new(ids.value(row));
+        // Each class is shared once, and not once a row.
+        let classes: Vec<_> =
+            labels.texts().map(|class| class.map(|class| self.texts.share(class))).collect();
+        for (row, (&time, id)) in times(rows)?.iter().zip(ids).enumerate() {
+            let Some(id) = *id else { continue };
             let each: Vec<_> = class_scores
                 .iter()
                 .filter_map(|(class, column)| Some((Arc::clone(class), number_at(column, row)?)))
                 .collect();
             let predicted = Predicted {
-                label: labels.text(labels.key(row)).map(|class| self.texts.share(class)),
+                label: usize::try_from(labels.key(row)).ok().and_then(|key| classes[key].clone()),
                 score: number_at(scores, row),
                 value: number_at(values, row),
                 scores: (!each.is_empty()).then(|| each.into()),

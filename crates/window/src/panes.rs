@@ -31,6 +31,14 @@ pub(crate) struct Panes {
 struct Pane {
     width: Duration,
     cells: BTreeMap<CellId, CellSummary>,
+    /// Whether its summaries were packed since it changed.
+    packed: bool,
+}
+
+impl Pane {
+    fn new(width: Duration) -> Self {
+        Self { width, cells: BTreeMap::new(), packed: false }
+    }
 }
 
 /// What a fold takes from the rows.
@@ -57,7 +65,19 @@ impl Panes {
 
     fn pane_mut(&mut self, start: EventTime) -> &mut Pane {
         let width = self.width;
-        self.panes.entry(start).or_insert_with(|| Pane { width, cells: BTreeMap::new() })
+        let pane = self.panes.entry(start).or_insert_with(|| Pane::new(width));
+        pane.packed = false;
+        pane
+    }
+
+    /// Packs the summaries of panes that ended by `before` and have changed since they were packed.
+    pub(crate) fn pack(&mut self, before: EventTime) {
+        for (start, pane) in self.panes.range_mut(..before) {
+            if !pane.packed && start.saturating_add(pane.width) <= before {
+                pane.cells.values_mut().for_each(CellSummary::pack);
+                pane.packed = true;
+            }
+        }
     }
 
     /// Folds the rows of one pane, and gives the cells that changed.
@@ -105,7 +125,9 @@ impl Panes {
     /// The summary of a cell in a pane, if there is one.
     pub(crate) fn existing_mut(&mut self, start: EventTime, cell: CellId) -> Option<&mut CellSummary> {
         let start = self.home(start);
-        let summary = self.panes.get_mut(&start)?.cells.get_mut(&cell)?;
+        let pane = self.panes.get_mut(&start)?;
+        let summary = pane.cells.get_mut(&cell)?;
+        pane.packed = false;
         self.changes.wrote(start, cell);
         Some(summary)
     }
@@ -148,6 +170,7 @@ impl Panes {
     /// Empties every feature summary: they are counted anew on the grids of `spec`.
     pub(crate) fn reset_features(&mut self, spec: &Arc<SummarySpec>) {
         for (&start, pane) in &mut self.panes {
+            pane.packed = false;
             for (&cell, summary) in &mut pane.cells {
                 summary.rebase(Arc::clone(spec));
                 self.changes.wrote(start, cell);
@@ -161,6 +184,7 @@ impl Panes {
     /// [`WindowError::Merge`] if they do not fit together, which would be a fault of the program.
     pub(crate) fn widen(&mut self, spec: &Arc<SummarySpec>) -> Result<(), WindowError> {
         for (&start, pane) in &mut self.panes {
+            pane.packed = false;
             for (&cell, summary) in &mut pane.cells {
                 let mut widened = CellSummary::new(Arc::clone(spec));
                 widened.merge(summary)?;

@@ -95,6 +95,11 @@ impl<'a> Keys<'a> {
         if self.keys.is_null(row) { -1 } else { self.keys.keys().value(row) }
     }
 
+    /// The texts of all keys from 0 on.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Option<&'a str>> {
+        self.values.iter()
+    }
+
     /// The text a key stands for; `None` for -1.
     pub(crate) fn text(&self, key: i32) -> Option<&'a str> {
         let key = usize::try_from(key).ok()?;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use driftline_events::{EventTime, ModelSchema, layout};
 use driftline_summary::{CellSummary, Reference, SegmentKey, SpecParts, SummarySpec};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use crate::WindowError;
 use crate::config::TimeSpec;
@@ -148,7 +148,7 @@ impl Windower {
         batch: &RecordBatch,
         now: Option<EventTime>,
     ) -> Result<Pushed, WindowError> {
-        let mut pushed = self.admit(batch)?;
+        let (mut pushed, ids) = self.admit(batch)?;
         let rows = pushed.rows.clone();
         if rows.num_rows() == 0 {
             return Ok(pushed);
@@ -160,7 +160,7 @@ impl Windower {
         let greatest = row_times.iter().copied().max().map(EventTime::from_millis);
 
         self.fold(&rows, Part::All)?;
-        pushed.labelled = self.join_predictions(&rows)?;
+        pushed.labelled = self.join_predictions(&rows, &ids)?;
         if let Some(learning) = &mut self.learning
             && learning.push(&rows)
         {
@@ -180,42 +180,38 @@ impl Windower {
         Ok(pushed)
     }
 
-    /// The rows that are neither too late nor seen before.
-    fn admit(&mut self, batch: &RecordBatch) -> Result<Pushed, WindowError> {
+    /// The rows that are neither too late nor seen before, and the id of each.
+    fn admit(&mut self, batch: &RecordBatch) -> Result<(Pushed, Vec<Option<IdKey>>), WindowError> {
         let floor = self.floor();
         let ids = crate::slice::column(batch, layout::PREDICTION_ID)?
             .as_string_opt::<i32>()
             .ok_or(WindowError::Column { name: layout::PREDICTION_ID })?;
-        let keys: Vec<IdKey> = ids.iter().flatten().map(IdKey::new).collect();
-        self.pending.load(&keys)?;
-        let mut seen = FxHashSet::default();
+        let ids: Vec<Option<IdKey>> = ids.iter().map(|id| id.map(IdKey::new)).collect();
+        let known: Vec<IdKey> = ids.iter().flatten().copied().collect();
+        self.pending.load(&known)?;
+        let mut seen = FxHashSet::with_capacity_and_hasher(known.len(), FxBuildHasher);
         let (mut duplicates, mut too_late) = (0, 0);
         let mut kept = Vec::with_capacity(batch.num_rows());
-        for (row, &time) in times(batch)?.iter().enumerate() {
+        let mut kept_ids = Vec::with_capacity(batch.num_rows());
+        for (row, (&time, id)) in times(batch)?.iter().zip(ids).enumerate() {
             if floor.is_some_and(|floor| EventTime::from_millis(time) < floor) {
                 too_late += 1;
                 continue;
             }
-            if ids.is_valid(row) {
-                let id = IdKey::new(ids.value(row));
-                if !seen.insert(id) || self.known_prediction(id).is_some() {
-                    duplicates += 1;
-                    continue;
-                }
+            if let Some(id) = id
+                && (!seen.insert(id) || self.known_prediction(id).is_some())
+            {
+                duplicates += 1;
+                continue;
             }
             kept.push(row as u32);
+            kept_ids.push(id);
         }
         let accepted = kept.len() as u64;
         let rows = take(batch, kept)?;
-        Ok(Pushed {
-            rows,
-            accepted,
-            duplicates,
-            too_late,
-            late: 0,
-            labelled: Labelled::default(),
-            learned: None,
-        })
+        let labelled = Labelled::default();
+        let pushed = Pushed { rows, accepted, duplicates, too_late, late: 0, labelled, learned: None };
+        Ok((pushed, kept_ids))
     }
 
     fn fold(&mut self, rows: &RecordBatch, part: Part) -> Result<(), WindowError> {
@@ -323,7 +319,8 @@ impl Windower {
         self.panes.whole(start, end)
     }
 
-    /// Forgets panes and pending predictions that have outlived their use. Call it after [`Windower::due`].
+    /// Forgets panes and pending predictions that have outlived their use, and packs panes that have their rows. Call
+    /// it after [`Windower::due`].
     pub fn expire(&mut self) -> Expired {
         let Some(watermark) = self.watermark.value() else {
             // Labels alone give no watermark; there may still be too many of them.
@@ -334,6 +331,7 @@ impl Windower {
         let reach = self.time.windows.iter().map(|window| window.length.max(window.max_length)).max();
         let kept = self.look_back.saturating_add(reach.unwrap_or_default());
         self.panes.expire(floor.saturating_sub(kept).floor(self.time.pane));
+        self.panes.pack(watermark);
         for schedule in &mut self.schedules {
             schedule.expire(floor);
         }

@@ -89,8 +89,10 @@ impl Panes {
     ) -> Result<(), DecodeError> {
         let (width, bytes) = bytes.split_first_chunk::<8>().ok_or(DecodeError::NotASummary)?;
         let width = Duration::from_millis(u64::from_le_bytes(*width));
-        let summary = CellSummary::decode(bytes, spec)?;
-        let pane = self.panes.entry(key.start).or_insert_with(|| Pane { width, cells: BTreeMap::new() });
+        let mut summary = CellSummary::decode(bytes, spec)?;
+        // A service that starts with weeks of panes must not need more memory than it had.
+        summary.pack();
+        let pane = self.panes.entry(key.start).or_insert_with(|| Pane::new(width));
         pane.cells.insert(key.cell, summary);
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Panes {
     fn merge_slice(&mut self, wide: EventTime, width: Duration) -> Result<(), WindowError> {
         let starts: Vec<EventTime> =
             self.panes.range(wide..wide.saturating_add(width)).map(|(&start, _)| start).collect();
-        let mut sum = Pane { width, cells: Default::default() };
+        let mut sum = Pane::new(width);
         for start in starts {
             let Some(pane) = self.panes.remove(&start) else { continue };
             for (cell, summary) in pane.cells {
