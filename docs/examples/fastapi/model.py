@@ -11,7 +11,7 @@ PLANS = {"lead": 0.6, "silver": 0.2, "gold": -0.4}
 class Model:
     version = "1"
 
-    def __init__(self, trees=600, depth=6, seed=7):
+    def __init__(self, trees=1_000, depth=6, seed=7):
         random_ = random.Random(seed)
         self._trees = [self._grow(random_, depth) for _ in range(trees)]
 
