@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::Problem;
+use crate::{Problem, Secret, SecretOptions};
 
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET_BYTES: usize = 16;
@@ -59,8 +59,9 @@ impl fmt::Display for Scope {
 pub struct TokenOptions {
     /// Who holds it; shown in the access log.
     pub name: String,
-    /// The secret that clients send as `Authorization: Bearer …`.
-    pub secret: String,
+    /// The secret that clients send as `Authorization: Bearer …`: the text itself, `{ env = "NAME" }` or
+    /// `{ file = "path" }`.
+    pub secret: SecretOptions,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
 }
@@ -79,6 +80,14 @@ impl fmt::Debug for TokenOptions {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
+    /// A secret that is not where it should be.
+    #[error("the secret of token {name:?} cannot be had: {reason}")]
+    Unreadable {
+        /// The token.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A secret that can be guessed.
     #[error(
         "the secret of token {name:?} has {length} characters, it needs {SHORTEST_SECRET_BYTES} at least"
@@ -116,39 +125,55 @@ pub enum TokenError {
 /// The tokens that are accepted. With none, every request is let through: see
 /// [`check_exposure`](crate::check_exposure).
 #[derive(Clone, Debug, Default)]
-pub struct Tokens(Arc<[TokenOptions]>);
+pub struct Tokens(Arc<[Token]>);
+
+/// A token whose secret has been read.
+#[derive(Debug)]
+struct Token {
+    name: String,
+    secret: Secret,
+    scopes: BTreeSet<Scope>,
+}
 
 /// Who sent the request, by its token's name. In handlers, `Option<Extension<Caller>>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller(pub String);
 
 impl Tokens {
-    /// Checks the tokens.
+    /// Reads the secrets, and checks the tokens.
     ///
     /// # Errors
     /// All [`TokenError`]s at once.
-    pub fn try_new(tokens: Vec<TokenOptions>) -> Result<Self, Vec<TokenError>> {
+    pub fn try_new(options: Vec<TokenOptions>) -> Result<Self, Vec<TokenError>> {
         let mut errors = Vec::new();
-        for (position, token) in tokens.iter().enumerate() {
-            let name = token.name.clone();
-            if token.secret.len() < SHORTEST_SECRET_BYTES {
-                errors.push(TokenError::Short { name, length: token.secret.len() });
-            } else if !token.secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-                errors.push(TokenError::Character { name });
+        let mut tokens: Vec<Token> = Vec::new();
+        for TokenOptions { name, secret, scopes } in options {
+            let secret = match Secret::read(&secret, &|variable| std::env::var(variable).ok()) {
+                Ok(secret) => secret,
+                Err(error) => {
+                    errors.push(TokenError::Unreadable { name, reason: error.to_string() });
+                    continue;
+                }
+            };
+            let text = secret.reveal();
+            if text.len() < SHORTEST_SECRET_BYTES {
+                errors.push(TokenError::Short { name: name.clone(), length: text.len() });
+            } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                errors.push(TokenError::Character { name: name.clone() });
             }
-            if token.scopes.is_empty() {
-                errors.push(TokenError::NoScopes { name: token.name.clone() });
+            if scopes.is_empty() {
+                errors.push(TokenError::NoScopes { name: name.clone() });
             }
-            for other in &tokens[..position] {
-                let same =
-                    |what| TokenError::Twice { first: other.name.clone(), second: token.name.clone(), what };
-                if other.name == token.name {
+            for other in &tokens {
+                let same = |what| TokenError::Twice { first: other.name.clone(), second: name.clone(), what };
+                if other.name == name {
                     errors.push(same("name"));
                 }
-                if other.secret == token.secret {
+                if other.secret == secret {
                     errors.push(same("secret"));
                 }
             }
+            tokens.push(Token { name, secret, scopes });
         }
         if errors.is_empty() { Ok(Self(tokens.into())) } else { Err(errors) }
     }
@@ -160,9 +185,9 @@ impl Tokens {
     }
 
     /// Compares with every token, and each in constant time: how long it takes tells nothing but the length.
-    fn find(&self, secret: &[u8]) -> Option<&TokenOptions> {
+    fn find(&self, secret: &[u8]) -> Option<&Token> {
         self.0.iter().fold(None, |found, token| {
-            if bool::from(token.secret.as_bytes().ct_eq(secret)) { Some(token) } else { found }
+            if bool::from(token.secret.reveal().as_bytes().ct_eq(secret)) { Some(token) } else { found }
         })
     }
 

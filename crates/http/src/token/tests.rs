@@ -41,7 +41,26 @@ fn all_faults_are_found_at_once() {
 #[test]
 fn the_secret_is_not_shown() {
     let shown = format!("{:?}", tokens());
-    assert!(shown.contains("prometheus") && !shown.contains("secret"), "{shown}");
+    assert!(shown.contains("prometheus") && !shown.contains("prom-secret"), "{shown}");
+}
+
+#[test]
+fn a_secret_may_be_in_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "file-secret-0123456789\n").unwrap();
+    let from = |path: &std::path::Path| TokenOptions {
+        name: "app".into(),
+        secret: SecretOptions::File(crate::SecretFromFile { file: path.to_owned() }),
+        scopes: [Scope::Ingest].into(),
+    };
+    let tokens = Tokens::try_new(vec![from(file.path())]).unwrap();
+    let caller = tokens.authorise(&headers("Bearer file-secret-0123456789"), Scope::Ingest).unwrap();
+    assert_eq!(caller, Caller("app".into()));
+    let errors = Tokens::try_new(vec![from(std::path::Path::new("/nowhere/at/all"))]).unwrap_err();
+    assert!(
+        errors[0].to_string().contains("app") && errors[0].to_string().contains("/nowhere/at/all"),
+        "{errors:?}"
+    );
 }
 
 #[test]
