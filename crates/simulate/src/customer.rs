@@ -1,5 +1,7 @@
 //! The telecom's customers, and what makes them leave.
 
+use std::borrow::Cow;
+
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1, Poisson, StandardNormal};
 
@@ -156,7 +158,7 @@ impl Customer {
                 Some(self.data_gb),
                 Some(self.late_payments),
             ],
-            categories: [self.plan, self.contract, self.payment_method, self.device],
+            categories: [self.plan, self.contract, self.payment_method, self.device].map(Cow::Borrowed),
             autopay: self.autopay,
         }
     }

@@ -44,7 +44,15 @@ pub struct Progress {
     pub last_rejection: Option<String>,
 }
 
-/// Rows that the service has answered for.
+impl Progress {
+    fn rejected(&mut self, receipt: &Receipt) {
+        if let Some(rejection) = &receipt.first_rejection {
+            self.last_rejection = Some(rejection.clone());
+        }
+    }
+}
+
+/// Rows that the service has answered for, or that Kafka has confirmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// All of them.
@@ -82,6 +90,22 @@ impl SimulatorHandle {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.shared().progress.clone()
+    }
+
+    /// Counts predictions that were answered for.
+    pub(crate) fn count_predictions(&self, receipt: &Receipt) {
+        self.update(|progress| {
+            progress.predictions.add(receipt);
+            progress.rejected(receipt);
+        });
+    }
+
+    /// Counts labels that were answered for.
+    pub(crate) fn count_labels(&self, receipt: &Receipt) {
+        self.update(|progress| {
+            progress.labels.add(receipt);
+            progress.rejected(receipt);
+        });
     }
 
     pub(crate) fn commands(&self) -> BTreeMap<Scenario, bool> {

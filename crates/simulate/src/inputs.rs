@@ -1,5 +1,6 @@
 //! What the model sees of a customer.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use driftline_events::{Feature, FeatureKind, FeatureValue, ModelId, ModelSchema,
 
 /// The simulated model's name.
 pub const MODEL: &str = "churn";
+/// Its version.
+pub(crate) const VERSION: &str = "1";
 /// The class that the score speaks of: the customer leaves.
 pub const POSITIVE: &str = "yes";
 /// The other class.
@@ -36,8 +39,8 @@ pub(crate) const BOOLEAN: &str = "autopay";
 pub(crate) struct Inputs {
     /// In the order of [`NUMERIC`]; `None` is missing.
     pub(crate) numbers: [Option<f64>; NUMERIC.len()],
-    /// In the order of [`CATEGORICAL`].
-    pub(crate) categories: [&'static str; CATEGORICAL.len()],
+    /// In the order of [`CATEGORICAL`]; one that the model does not know is possible.
+    pub(crate) categories: [Cow<'static, str>; CATEGORICAL.len()],
     pub(crate) autopay: bool,
 }
 
@@ -46,9 +49,9 @@ impl Inputs {
         let numbers = NUMERIC
             .into_iter()
             .zip(self.numbers.map(|value| value.map_or(FeatureValue::Null, FeatureValue::Number)));
-        let categories = CATEGORICAL.into_iter().zip(self.categories);
+        let categories = CATEGORICAL.into_iter().zip(&self.categories);
         let categories =
-            categories.map(|((name, _), category)| (name, FeatureValue::Text(category.to_owned())));
+            categories.map(|((name, _), category)| (name, FeatureValue::Text(category.to_string())));
         let flag = (BOOLEAN, FeatureValue::Bool(self.autopay));
         numbers.chain(categories).chain([flag]).map(|(name, value)| (name.to_owned(), value)).collect()
     }

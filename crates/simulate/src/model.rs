@@ -19,6 +19,7 @@ const RIDGE: f64 = 1.0;
 pub(crate) const TRAINING_STREAM: u64 = 1;
 pub(crate) const TRAFFIC_STREAM: u64 = 2;
 pub(crate) const REFERENCE_STREAM: u64 = 3;
+pub(crate) const OUTSIDE_STREAM: u64 = 4;
 
 /// The generator of `seed` for one use.
 pub(crate) fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
@@ -89,8 +90,8 @@ fn encode(means: &[f64], deviations: &[f64], inputs: &Inputs) -> Vec<f64> {
     for ((value, mean), deviation) in inputs.numbers.iter().zip(means).zip(deviations) {
         row.push(value.map_or(0.0, |value| (value - mean) / deviation));
     }
-    for ((_, known), category) in CATEGORICAL.iter().zip(inputs.categories) {
-        row.extend(known.iter().map(|&name| f64::from(u8::from(name == category))));
+    for ((_, known), category) in CATEGORICAL.iter().zip(&inputs.categories) {
+        row.extend(known.iter().map(|name| f64::from(u8::from(name == category))));
     }
     row.push(f64::from(u8::from(inputs.autopay)));
     row
@@ -112,6 +113,8 @@ pub(crate) fn roc_auc(mut scored: Vec<(f64, bool)>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[test]
@@ -133,8 +136,8 @@ mod tests {
     #[test]
     fn missing_numbers_and_unknown_categories_still_get_a_score() {
         let model = ChurnModel::train(1).unwrap();
-        let inputs =
-            Inputs { numbers: [None; NUMERIC.len()], categories: ["?"; CATEGORICAL.len()], autopay: false };
+        let categories = ["?"; CATEGORICAL.len()].map(Cow::Borrowed);
+        let inputs = Inputs { numbers: [None; NUMERIC.len()], categories, autopay: false };
         let score = model.score(&inputs);
         assert!(score > 0.0 && score < 1.0, "{score}");
     }

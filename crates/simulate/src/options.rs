@@ -8,7 +8,9 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientError;
+use crate::kafka::{KafkaClientError, KafkaTarget};
 use crate::regression::FitError;
+use crate::scenario::Scenario;
 use crate::schedule::Schedule;
 use crate::story::Story;
 
@@ -21,6 +23,8 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 pub struct SimulateOptions {
     /// The service's address; default [`DEFAULT_URL`].
     pub url: String,
+    /// Where the events go instead of the service's address; default none.
+    pub kafka: Option<KafkaTarget>,
     /// Sent as bearer token; default none.
     pub token: Option<Token>,
     /// The same seed gives the same customers, outcomes and labels; default 1.
@@ -29,7 +33,7 @@ pub struct SimulateOptions {
     pub rate_per_second: f64,
     /// Seconds of event time in a second of wall time; default 60, an hour a minute.
     pub speed: f64,
-    /// Wall time that the run is planned for; default 4 minutes, the demo's story.
+    /// Wall time that the run is planned for; default 4 minutes.
     pub duration: Span,
     /// Whether it goes on after its planned duration, then at the speed of real time and with as many
     /// predictions a second of event time; default false.
@@ -47,6 +51,8 @@ pub struct SimulateOptions {
     pub daily_pattern: bool,
     /// What goes wrong, and when, in wall time since the start; default nothing.
     pub schedule: Schedule,
+    /// After how long the schedule begins anew; default never.
+    pub repeat_every: Option<Span>,
     /// How long a request is tried again before the run ends with an error; default a minute.
     pub give_up_after: Span,
 }
@@ -55,6 +61,7 @@ impl Default for SimulateOptions {
     fn default() -> Self {
         Self {
             url: DEFAULT_URL.to_owned(),
+            kafka: None,
             token: None,
             seed: 1,
             rate_per_second: 200.0,
@@ -67,16 +74,19 @@ impl Default for SimulateOptions {
             unlabelled_share: 0.05,
             daily_pattern: false,
             schedule: Schedule::default(),
+            repeat_every: None,
             give_up_after: Span::from_mins(1),
         }
     }
 }
 
 impl SimulateOptions {
-    /// The defaults, with the schedule of [`Story::demo`].
+    /// The defaults, with the schedule of [`Story::demo`] and its length.
     #[must_use]
     pub fn demo() -> Self {
-        Self { schedule: Story::demo().schedule(), ..Self::default() }
+        let story = Story::demo();
+        let duration = Span::from_secs(story.duration().as_secs());
+        Self { schedule: story.schedule(), duration, ..Self::default() }
     }
 }
 
@@ -136,6 +146,21 @@ pub enum SimulateSpecError {
         /// What was written.
         value: f64,
     },
+    /// Kafka without brokers.
+    #[error("kafka has no brokers; write host:port, with commas between several")]
+    NoBrokers,
+    /// A name that Kafka does not take.
+    #[error("topic {topic:?} is no topic name: 1 to 249 letters, digits, dots, underscores and hyphens")]
+    Topic {
+        /// The name.
+        topic: String,
+    },
+    /// A schedule that begins anew at once, or hardly ever.
+    #[error("repeat_every {span} is not above 0s and at most a year")]
+    Repeat {
+        /// What was written.
+        span: Span,
+    },
     /// No rows in a request, or too many.
     #[error("batch_rows {value} is not from 1 to {MAX_BATCH_ROWS}")]
     BatchRows {
@@ -177,12 +202,22 @@ impl TryFrom<SimulateOptions> for SimulateSpec {
         if !(1..=MAX_BATCH_ROWS).contains(&options.batch_rows) {
             return Err(SimulateSpecError::BatchRows { value: options.batch_rows });
         }
+        if let Some(kafka) = &options.kafka {
+            kafka.check()?;
+        }
+        if let Some(span) = options.repeat_every.filter(|span| !is_sound(span.duration())) {
+            return Err(SimulateSpecError::Repeat { span });
+        }
         let duration = options.duration;
-        if duration.duration().is_zero() || duration.duration() > YEAR {
+        if !is_sound(duration.duration()) {
             return Err(SimulateSpecError::Duration { duration });
         }
         Ok(Self { options, url })
     }
+}
+
+fn is_sound(span: Duration) -> bool {
+    !span.is_zero() && span <= YEAR
 }
 
 impl SimulateSpec {
@@ -208,6 +243,27 @@ impl SimulateSpec {
         elapsed.min(planned).mul_f64(self.options.speed) + elapsed.saturating_sub(planned)
     }
 
+    /// The wall time since the start that has `since_start` of event time: what [`SimulateSpec::event_time`] is made
+    /// of.
+    fn wall_time(&self, since_start: Duration) -> Duration {
+        let planned = self.options.duration.duration();
+        let planned_event_time = planned.mul_f64(self.options.speed);
+        match since_start.checked_sub(planned_event_time) {
+            Some(after) => planned + after,
+            None => since_start.div_f64(self.options.speed),
+        }
+    }
+
+    /// The scenarios that the schedule has on at an event time since the start.
+    pub(crate) fn scheduled(&self, since_start: Duration) -> Vec<Scenario> {
+        let mut elapsed = self.wall_time(since_start);
+        if let Some(every) = self.options.repeat_every {
+            let nanos = elapsed.as_nanos() % every.duration().as_nanos();
+            elapsed = Duration::from_nanos(u64::try_from(nanos).expect("a year has fewer nanoseconds"));
+        }
+        self.options.schedule.active(elapsed)
+    }
+
     /// Predictions a second of event time.
     pub(crate) fn rate_per_event_second(&self) -> f64 {
         self.options.rate_per_second / self.options.speed
@@ -224,6 +280,12 @@ pub enum SimulateError {
     /// The service did not take what was sent.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The brokers did not take what was sent.
+    #[error(transparent)]
+    Kafka(#[from] KafkaClientError),
+    /// The model server's socket failed.
+    #[error("the model server cannot go on listening")]
+    Listen(#[source] std::io::Error),
 }
 
 #[cfg(test)]
@@ -274,6 +336,26 @@ mod tests {
                 assert_eq!(lag(240), 0, "speed {speed}");
             }
         }
+    }
+
+    #[test]
+    fn a_schedule_begins_anew() {
+        let options = SimulateOptions {
+            schedule: "concept-drift@10s..20s".parse().unwrap(),
+            repeat_every: Some(Span::from_secs(30)),
+            duration: Span::from_secs(60),
+            ..SimulateOptions::default()
+        };
+        let spec = SimulateSpec::try_from(options).unwrap();
+        // The 60 seconds that are planned are an hour of event time; after that event time goes with the clock.
+        let on = |wall: u64| !spec.scheduled(spec.event_time(Duration::from_secs(wall))).is_empty();
+        let seconds: Vec<u64> = (0..100).filter(|&wall| on(wall)).collect();
+        let expected: Vec<u64> = [10..20, 40..50, 70..80].into_iter().flatten().collect();
+        assert_eq!(seconds, expected);
+        assert_eq!(
+            fault(|o| o.repeat_every = Some(Span::from_secs(0))),
+            "repeat_every 0s is not above 0s and at most a year"
+        );
     }
 
     #[test]

@@ -6,10 +6,10 @@ use driftline_events::EventTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, ClientError};
 use crate::events::Events;
 use crate::handle::{Progress, SimulatorHandle};
 use crate::options::{SimulateError, SimulateSpec};
+use crate::outlet::Outlet;
 use crate::simulator::Simulator;
 
 /// How often events are sent, unless there are more than a batch of them.
@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// is over or `shutdown` is cancelled. A slow service is followed: nothing is left out, the events come later.
 ///
 /// # Errors
-/// [`SimulateError`] if the service refused a batch or did not take it in time.
+/// [`SimulateError`] if the service or the brokers refused a batch or did not take it in time.
 pub async fn run(
     spec: SimulateSpec,
     now: EventTime,
@@ -29,7 +29,7 @@ pub async fn run(
     let began = Instant::now();
     let start = spec.start(now);
     let mut simulator = Simulator::try_new(&spec, start)?;
-    let client = Client::try_new(&spec, handle.clone(), shutdown.clone())?;
+    let outlet = Outlet::try_new(&spec, handle.clone(), shutdown.clone())?;
     handle.update(|progress| progress.training_auc = Some(simulator.model().training_auc()));
 
     // About a batch of predictions.
@@ -52,7 +52,7 @@ pub async fn run(
                 progress.event_time = Some(simulator.now());
                 progress.active = simulator.active();
             });
-            send(&client, &events, spec.options.batch_rows, &handle).await?;
+            send(&outlet, &events, spec.options.batch_rows).await?;
         }
         if elapsed == planned && !spec.options.keep_running {
             break;
@@ -66,25 +66,16 @@ pub async fn run(
 }
 
 /// Predictions first, so that most labels find theirs.
-async fn send(
-    client: &Client,
-    events: &Events,
-    batch_rows: usize,
-    handle: &SimulatorHandle,
-) -> Result<(), ClientError> {
+async fn send(outlet: &Outlet, events: &Events, batch_rows: usize) -> Result<(), SimulateError> {
     for batch in events.predictions.chunks(batch_rows) {
-        let Some(receipt) = client.send_predictions(batch).await? else { return Ok(()) };
-        handle.update(|progress| {
-            progress.predictions.add(&receipt);
-            progress.last_rejection = receipt.first_rejection.or(progress.last_rejection.take());
-        });
+        if outlet.send_predictions(batch).await?.is_none() {
+            return Ok(());
+        }
     }
     for batch in events.labels.chunks(batch_rows) {
-        let Some(receipt) = client.send_labels(batch).await? else { return Ok(()) };
-        handle.update(|progress| {
-            progress.labels.add(&receipt);
-            progress.last_rejection = receipt.first_rejection.or(progress.last_rejection.take());
-        });
+        if outlet.send_labels(batch).await?.is_none() {
+            return Ok(());
+        }
     }
     Ok(())
 }

@@ -103,6 +103,15 @@ impl FromStr for Scenario {
 pub(crate) struct Active([bool; Scenario::ALL.len()]);
 
 impl Active {
+    /// Those of a list.
+    pub(crate) fn of(scenarios: &[Scenario]) -> Self {
+        let mut active = Self::default();
+        for &scenario in scenarios {
+            active.set(scenario, true);
+        }
+        active
+    }
+
     pub(crate) fn has(self, scenario: Scenario) -> bool {
         self.0[scenario as usize]
     }

@@ -1,17 +1,19 @@
 //! The pure core: event time in, events out.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use driftline_events::{Answer, EventTime, Label, Prediction, Status};
+use driftline_events::{EventTime, Label, Prediction};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
 use crate::customer::{Customer, normal};
 use crate::events::Events;
-use crate::inputs::{DATA_GB, INCOME, MODEL, MONTHLY_CHARGES, NEGATIVE, PLAN, POSITIVE};
+use crate::fate::{CAPACITY, Fate, class, slowness};
+use crate::inputs::{DATA_GB, INCOME, MODEL, MONTHLY_CHARGES, PLAN, VERSION};
 use crate::model::{ChurnModel, REFERENCE_STREAM, TRAFFIC_STREAM, generator};
 use crate::options::SimulateSpec;
 use crate::regression::FitError;
@@ -38,12 +40,6 @@ pub struct Simulator {
     commands: BTreeMap<Scenario, bool>,
 }
 
-const LATENCY_MEDIAN_MS: f64 = 12.0;
-const LATENCY_SIGMA: f64 = 0.45;
-const TIMEOUT_MS: f64 = 1000.0;
-const ERROR_SHARE: f64 = 0.002;
-const TIMEOUT_SHARE: f64 = 0.001;
-const CAPACITY: f64 = 64.0;
 const MEAN_IN_FLIGHT: f64 = 8.0;
 const LABEL_DELAY_SIGMA: f64 = 0.6;
 /// Traffic is `1 + DAILY_SWING · cos(2π (hour − 15) / 24)` times the rate.
@@ -202,35 +198,22 @@ impl Simulator {
             inputs.numbers[INCOME] = inputs.numbers[INCOME].map(|income| income * 1000.0);
         }
         if active.has(Scenario::NewCategory) && draws.category < 0.08 {
-            inputs.categories[PLAN] = "platinum";
+            inputs.categories[PLAN] = Cow::Borrowed("platinum");
         }
-        let slowness = if active.has(Scenario::LatencyRegression) { 5.0 } else { 1.0 };
-        let traffic = self.share_that_arrives(time, active) * self.peak();
-        let (status, latency_ms) = match draws.status {
-            draw if draw < TIMEOUT_SHARE => (Status::Timeout, TIMEOUT_MS),
-            draw => (
-                if draw < TIMEOUT_SHARE + ERROR_SHARE { Status::Error } else { Status::Ok },
-                LATENCY_MEDIAN_MS * (LATENCY_SIGMA * draws.latency).exp() * slowness,
-            ),
-        };
-        let score = self.model.score(&inputs);
-        let answer = Answer {
-            label: Some(class(score >= 0.5).into()),
-            score: Some(rounded(score, 1e6)),
-            ..Answer::default()
-        };
+        let fate = Fate::of(draws.status, draws.latency, active);
+        let busy = MEAN_IN_FLIGHT * slowness(active) * self.share_that_arrives(time, active) * self.peak();
         Prediction {
-            version: "1".to_owned(),
+            version: VERSION.to_owned(),
             timestamp: Some(time.into()),
             features: inputs.features(),
-            prediction: (status == Status::Ok).then_some(answer),
-            latency_ms: Some(rounded(latency_ms, 1e3)),
-            status: Some(status),
+            prediction: fate.answer(&self.model, &inputs),
+            latency_ms: Some(fate.latency_ms),
+            status: Some(fate.status),
             tags: [("country", customer.country), ("channel", customer.channel)]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
-            in_flight: Some(poisson_quantile(draws.in_flight, MEAN_IN_FLIGHT * slowness * traffic)),
-            capacity: Some(CAPACITY),
+            in_flight: Some(poisson_quantile(draws.in_flight, busy)),
+            capacity: Some(f64::from(CAPACITY)),
             ..Prediction::new(MODEL)
         }
     }
@@ -254,14 +237,7 @@ impl Simulator {
     }
 
     fn active_at(&self, since_start: Duration) -> Active {
-        let mut active = Active::default();
-        for scheduled in &self.spec.options.schedule.spans {
-            let from = self.spec.event_time(scheduled.from);
-            let to = scheduled.to.map(|to| self.spec.event_time(to));
-            if from <= since_start && to.is_none_or(|to| since_start < to) {
-                active.set(scheduled.scenario, true);
-            }
-        }
+        let mut active = Active::of(&self.spec.scheduled(since_start));
         for (&scenario, &on) in &self.commands {
             active.set(scenario, on);
         }
@@ -270,7 +246,7 @@ impl Simulator {
 
     /// Ids differ between runs that start at different times: a service that saw an earlier one does not take them
     /// for duplicates.
-    fn run_id(&self) -> String {
+    pub(crate) fn run_id(&self) -> String {
         format!("{:x}-{:x}", self.start.as_millis(), self.spec.options.seed)
     }
 
@@ -297,20 +273,12 @@ fn label(prediction_id: String, time: EventTime, left: bool) -> Label {
     }
 }
 
-const fn class(positive: bool) -> &'static str {
-    if positive { POSITIVE } else { NEGATIVE }
-}
-
-fn rounded(value: f64, per_unit: f64) -> f64 {
-    (value * per_unit).round() / per_unit
-}
-
 /// The smallest count whose Poisson distribution function exceeds `uniform`, at most the capacity.
 fn poisson_quantile(uniform: f64, mean: f64) -> f64 {
     let mut count = 0.0;
     let mut mass = (-mean).exp();
     let mut below = mass;
-    while below <= uniform && count < CAPACITY {
+    while below <= uniform && count < f64::from(CAPACITY) {
         count += 1.0;
         mass *= mean / count;
         below += mass;

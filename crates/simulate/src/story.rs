@@ -27,13 +27,16 @@ pub struct Story {
     pub phases: Vec<Phase>,
 }
 
+/// Title, explanation, seconds and scenarios of a phase.
+type Part = (&'static str, &'static str, u64, &'static [Scenario]);
+
 impl Story {
-    /// The demo's story, four minutes long: healthy, covariate shift, concept drift, recovery. It is made for
-    /// a speed of 60 (four hours of event time) and labels that come after 10 minutes of event time, so that
-    /// performance answers within some 15 seconds.
+    /// The demo's story, five minutes long: healthy, covariate shift, concept drift, recovery. It is made for
+    /// a speed of 60 (five hours of event time) and labels that come after 10 minutes of event time, so that
+    /// performance answers within some 15 seconds. The recovery is long enough to see incidents resolve.
     #[must_use]
     pub fn demo() -> Self {
-        let parts: [(&str, &str, u64, &[Scenario]); 4] = [
+        Self::of(&[
             (
                 "Healthy",
                 "Customers are as they were when the model was trained: no feature drifts, accuracy is steady.",
@@ -56,14 +59,41 @@ impl Story {
             (
                 "Recovery",
                 "The offer is over: as labels of new predictions arrive, performance comes back.",
-                50,
+                110,
                 &[],
             ),
-        ];
+        ])
+    }
+
+    /// A story for dashboards, half an hour long, in real time and to be told again and again: healthy, covariate
+    /// shift, degradation in outcomes and in latency, recovery. It is made for windows of 5 minutes and labels that
+    /// come after a minute.
+    #[must_use]
+    pub fn half_hour() -> Self {
+        Self::of(&[
+            ("Healthy", "Customers and service are as they were when the model was trained.", 8 * 60, &[]),
+            (
+                "Covariate shift",
+                "A price rise: monthly_charges is one standard deviation higher, and only this feature drifts.",
+                6 * 60,
+                &[Scenario::CovariateShift],
+            ),
+            (
+                "Degradation",
+                "Customers decide differently, and the model takes five times as long to answer.",
+                8 * 60,
+                &[Scenario::ConceptDrift, Scenario::LatencyRegression],
+            ),
+            ("Recovery", "All is well again: alerts resolve one after the other.", 8 * 60, &[]),
+        ])
+    }
+
+    /// Phases one after the other.
+    fn of(parts: &[Part]) -> Self {
         let mut from = Duration::ZERO;
         let phases = parts
-            .into_iter()
-            .map(|(title, explanation, seconds, scenarios)| {
+            .iter()
+            .map(|&(title, explanation, seconds, scenarios)| {
                 let to = from + Duration::from_secs(seconds);
                 let phase = Phase { title, explanation, from, to, scenarios: scenarios.to_vec() };
                 from = to;
@@ -104,18 +134,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_has_no_gaps_and_begins_and_ends_healthy() {
-        let story = Story::demo();
-        let mut end = Duration::ZERO;
-        for phase in &story.phases {
-            assert_eq!(phase.from, end, "{}", phase.title);
-            assert!(phase.explanation.ends_with('.'), "{}", phase.explanation);
-            assert_eq!(story.schedule().active(phase.from), phase.scenarios, "{}", phase.title);
-            end = phase.to;
+    fn stories_have_no_gaps_and_begin_and_end_healthy() {
+        for (story, seconds) in [(Story::demo(), 300), (Story::half_hour(), 1_800)] {
+            let mut end = Duration::ZERO;
+            for phase in &story.phases {
+                assert_eq!(phase.from, end, "{}", phase.title);
+                assert!(phase.explanation.ends_with('.'), "{}", phase.explanation);
+                assert_eq!(story.schedule().active(phase.from), phase.scenarios, "{}", phase.title);
+                end = phase.to;
+            }
+            assert_eq!(story.duration(), Duration::from_secs(seconds));
+            assert!(story.phases.first().unwrap().scenarios.is_empty());
+            assert!(story.phases.last().unwrap().scenarios.is_empty());
         }
-        assert_eq!(story.duration(), Duration::from_secs(240));
-        assert!(story.phases.first().unwrap().scenarios.is_empty());
-        assert!(story.phases.last().unwrap().scenarios.is_empty());
     }
 
     #[test]

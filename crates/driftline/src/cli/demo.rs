@@ -24,8 +24,8 @@ use super::{asked_to_stop, log_warnings, runtime, table};
 
 /// Watch a simulated model drift and degrade, live in this terminal. Needs no configuration.
 ///
-/// A service starts with a temporary state, beside it a telecom's churn model that sends it four hours of traffic in
-/// four minutes: healthy, then a covariate shift, then concept drift, then recovery. Keys 1 to 8 break other things.
+/// A service starts with a temporary state, beside it a telecom's churn model that sends it five hours of traffic in
+/// five minutes: healthy, then a covariate shift, then concept drift, then recovery. Keys 1 to 8 break other things.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Where the service listens.

@@ -1,61 +1,50 @@
-//! `driftline simulate`: a simulated model service as a client of a running Driftline.
+//! `driftline simulate`: a simulated model service as a client of a running Driftline, or as a server of its own.
+
+mod serve;
+mod traffic;
 
 use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use driftline_events::Span;
-use driftline_simulate::{
-    DEFAULT_URL, Progress, Scenario, Schedule, SimulateOptions, SimulateSpec, SimulatorHandle, run,
-};
+use driftline_simulate::{Progress, Scenario, SimulateSpec, SimulatorHandle, run};
 use tokio_util::sync::CancellationToken;
 
+use self::serve::Serve;
+use self::traffic::Traffic;
 use super::{asked_to_stop, log_warnings, runtime};
 
-/// Send the traffic of a simulated model service to a running Driftline.
+/// Send the traffic of a simulated model service to a running Driftline, or to Kafka.
 ///
 /// While it runs, scenarios are switched by lines of standard input: `on concept-drift`, `off concept-drift`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Simulate {
-    /// The service's address.
-    #[arg(long, default_value = DEFAULT_URL, env = "DRIFTLINE_URL")]
-    to: String,
-    /// Bearer token, where the service asks for one.
-    #[arg(long, env = "DRIFTLINE_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Predictions a second.
-    #[arg(long, default_value_t = 200.0)]
-    rate: f64,
-    /// Seconds of event time in a second; what is planned ends at the present.
-    #[arg(long, default_value_t = 1.0)]
-    speed: f64,
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    traffic: Traffic,
     /// How long it runs.
     #[arg(long, default_value = "1h")]
     duration: Span,
-    /// The same seed gives the same customers, outcomes and labels.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Median time from a prediction to its label, in event time.
-    #[arg(long, default_value = "10m")]
-    label_delay: Span,
-    /// What goes wrong and when, in time since the start: `covariate-shift@60s..120s`; may be given several times.
-    #[arg(long, value_name = "SCENARIO@FROM..TO")]
-    scenario: Vec<String>,
-    /// Traffic follows the hour of the day.
-    #[arg(long)]
-    daily_pattern: bool,
-    /// Gzip the requests.
-    #[arg(long)]
-    gzip: bool,
     /// List the scenarios and stop.
     #[arg(long)]
     list: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Run the simulated model service as a server of its own, as real model servers are.
+    Serve(Serve),
+}
+
 impl Simulate {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(Action::Serve(serve)) = self.action {
+            return serve.run();
+        }
         log_warnings();
         if self.list {
             for scenario in Scenario::ALL {
@@ -63,20 +52,7 @@ impl Simulate {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let schedule: Schedule = self.scenario.join(",").parse().context("--scenario")?;
-        let spec = SimulateSpec::try_from(SimulateOptions {
-            url: self.to,
-            token: self.token.map(Into::into),
-            seed: self.seed,
-            rate_per_second: self.rate,
-            speed: self.speed,
-            duration: self.duration,
-            gzip: self.gzip,
-            label_delay: self.label_delay,
-            daily_pattern: self.daily_pattern,
-            schedule,
-            ..SimulateOptions::default()
-        })?;
+        let spec = SimulateSpec::try_from(self.traffic.options(self.duration)?)?;
         let handle = SimulatorHandle::new();
         take_commands(handle.clone());
         runtime()?.block_on(async {

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftline_events::{Class, FeatureKind, FeatureValue, Timestamp};
+use driftline_events::{Class, FeatureKind, FeatureValue, Status, Timestamp};
 use serde_json::Value;
 
 use super::*;
-use crate::inputs::churn_schema;
+use crate::fate::{ERROR_SHARE, LATENCY_MEDIAN_MS, TIMEOUT_SHARE};
+use crate::inputs::{POSITIVE, churn_schema};
 use crate::model::roc_auc;
 use crate::options::SimulateOptions;
 
@@ -362,6 +363,6 @@ fn poisson_quantiles_are_those_of_scipy() {
     // scipy 1.13.1: poisson.ppf([0.01, 0.25, 0.5, 0.99], 8) = 2, 6, 8, 15
     let quantiles = [0.01, 0.25, 0.5, 0.99].map(|uniform| poisson_quantile(uniform, 8.0));
     assert_eq!(quantiles, [2.0, 6.0, 8.0, 15.0]);
-    assert_eq!(poisson_quantile(1.0, 40.0), CAPACITY);
+    assert_eq!(poisson_quantile(1.0, 40.0), f64::from(CAPACITY));
     assert_eq!(poisson_quantile(0.5, 0.0), 0.0);
 }

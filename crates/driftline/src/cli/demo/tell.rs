@@ -17,7 +17,7 @@ pub(super) async fn lines(stage: &Stage, keep_running: bool, stop: &Cancellation
         url = stage.url
     );
     println!(
-        "A churn model's traffic, four hours in four minutes. Windows of 15 minutes, one every 5 (5 s here)."
+        "A churn model's traffic, five hours in five minutes. Windows of 15 minutes, one every 5 (5 s here)."
     );
     let mut title = "";
     let mut seen: Option<EventTime> = None;
