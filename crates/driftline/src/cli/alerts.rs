@@ -1,10 +1,13 @@
 //! `driftline alerts`: whether those who are to be told can be told.
 
+mod receive;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use driftline_expose::test_sink;
 
+use self::receive::Receive;
 use super::{ConfigArgument, runtime};
 
 /// Try where alerts go.
@@ -18,6 +21,8 @@ pub(crate) struct Alerts {
 enum Action {
     /// Send a test alert to a sink of the configuration, and show what the other side answered.
     Test(Test),
+    /// Receive alerts of Alertmanager and of Driftline, print them, and show them on a page.
+    Receive(Receive),
 }
 
 #[derive(Debug, Args)]
@@ -31,7 +36,16 @@ struct Test {
 
 impl Alerts {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Action::Test(Test { config, sink }) = self.action;
+        match self.action {
+            Action::Test(test) => test.run(),
+            Action::Receive(receive) => receive.run(),
+        }
+    }
+}
+
+impl Test {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { config, sink } = self;
         let config = config.load()?;
         let spec = config.notify_spec()?;
         let answer = runtime()?.block_on(test_sink(&spec, &sink, "/driftline/test", driftline::now()))?;
