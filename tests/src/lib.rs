@@ -4,6 +4,7 @@ pub mod api;
 pub mod census;
 pub mod child;
 pub mod compare;
+pub mod compose;
 pub mod dashboards;
 pub mod kafka;
 pub mod ledger;
