@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use axum::extract::State;
 use axum::http::Uri;
-use driftline_events::{Label, Prediction, Status};
+use driftline_events::{Prediction, Status};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -193,7 +193,7 @@ fn a_full_log_drops_and_counts_and_never_waits() {
     let figures = Figures::new();
     let (log, logged) = Log::new(figures.clone());
     for _ in 0..20_005 {
-        log.push(LogEvent::Label(Box::new(Label::default())));
+        log.push(LogEvent::Label(Box::default()));
     }
     let text = figures.text();
     assert!(text.contains("model_server_log_events_total{outcome=\"dropped\"} 5\n"), "{text}");
