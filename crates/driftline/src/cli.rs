@@ -42,7 +42,7 @@ enum Command {
     /// Run tables through the engine and write the final report of every window.
     Replay(replay::Replay),
     /// Send the traffic of a simulated model service to a running Driftline.
-    Simulate(simulate::Simulate),
+    Simulate(Box<simulate::Simulate>),
     /// Try where alerts go.
     Alerts(alerts::Alerts),
     /// Run the rules over the past, and show what would have fired when.
