@@ -7,6 +7,7 @@ pub(crate) mod evidence;
 pub(crate) mod fdr;
 mod kolmogorov;
 pub(crate) mod ks;
+mod matrix;
 pub(crate) mod proportions;
 pub(crate) mod psi;
 pub(crate) mod wasserstein;

@@ -4,6 +4,8 @@ use statrs::function::gamma::ln_gamma;
 
 use std::f64::consts::{LN_2, PI};
 
+use super::matrix::Matrix;
+
 /// Above this many rows Durbin's matrix gives way to Pelz and Good's series, which is then within 3e-8.
 const MATRIX_ROWS: u64 = 1_000;
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
@@ -136,35 +138,37 @@ fn durbin(n: u64, d: f64) -> f64 {
     }
     let m_i32 = m as i32;
     ends[m - 1] = (1.0 - 2.0 * h.powi(m_i32) + (2.0 * h - 1.0).max(0.0).powi(m_i32)) * factor;
-    let mut step = vec![0.0; m * m];
+    let mut step = Matrix::zeros(m);
     for row in 0..m {
+        let entries = step.row_mut(row);
         for column in 1..=(row + 1).min(m - 1) {
-            step[row * m + column] = inverse_factorials[row + 1 - column];
+            entries[column] = inverse_factorials[row + 1 - column];
         }
-        step[row * m] = ends[row];
+        entries[0] = ends[row];
     }
-    for column in 0..m {
-        step[(m - 1) * m + column] = ends[m - 1 - column];
+    for (column, end) in ends.iter().rev().enumerate() {
+        step.row_mut(m - 1)[column] = *end;
     }
 
+    // Of the power only the middle row is asked for, and it needs no other row of the powers before.
     let mut power: Option<Vec<f64>> = None;
     let (mut exponent, mut step_exponent, mut left) = (0, 0, n);
     while left > 0 {
         if left % 2 == 1 {
-            power = Some(power.map_or_else(|| step.clone(), |power| product(&power, &step, m)));
+            power = Some(power.map_or_else(|| step.row(k - 1).to_vec(), |power| step.times_row(&power)));
             exponent += step_exponent;
         }
         left /= 2;
         if left > 0 {
-            step = product(&step, &step, m);
+            step = step.squared();
             step_exponent *= 2;
-            if step[(k - 1) * m + k - 1] > scale {
-                step.iter_mut().for_each(|x| *x /= scale);
+            if step.row(k - 1)[k - 1] > scale {
+                step.scale(1.0 / scale);
                 step_exponent += SCALE;
             }
         }
     }
-    let mut p = power.expect("n is at least 1")[(k - 1) * m + k - 1];
+    let mut p = power.expect("n is at least 1")[k - 1];
     for i in 1..=n {
         p *= i as f64 / n as f64;
         if p < 1.0 / scale {
@@ -174,18 +178,6 @@ fn durbin(n: u64, d: f64) -> f64 {
     }
     // In two halves: 2^exponent alone can leave the range of f64 where the product does not.
     p * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2)
-}
-
-fn product(a: &[f64], b: &[f64], m: usize) -> Vec<f64> {
-    let mut result = vec![0.0; m * m];
-    for (row, a) in result.chunks_exact_mut(m).zip(a.chunks_exact(m)) {
-        for (&factor, b) in a.iter().zip(b.chunks_exact(m)) {
-            if factor != 0.0 {
-                row.iter_mut().zip(b).for_each(|(sum, b)| *sum += factor * b);
-            }
-        }
-    }
-    result
 }
 
 /// `P(D_n <= d)` by Pomeranz's recursion.
@@ -229,6 +221,7 @@ fn pomeranz(n: u64, d: f64) -> f64 {
     };
     let (mut first, _) = range(0);
     let mut row = vec![1.0];
+    let mut next = Vec::new();
     for i in 1..2 * rows + 2 {
         let weights = if i == 1 || i == 2 * rows + 1 {
             &ends
@@ -238,17 +231,17 @@ fn pomeranz(n: u64, d: f64) -> f64 {
             &even
         };
         let (low, high) = range(i);
-        let mut next = vec![0.0; usize::try_from(high - low + 1).unwrap_or(0)];
+        next.clear();
+        next.resize(usize::try_from(high - low + 1).unwrap_or(0), 0.0);
         for (offset, &value) in row.iter().enumerate() {
-            let from = first + offset as i64;
-            for (m, weight) in weights.iter().enumerate() {
-                let to = from + m as i64 - low;
-                if to >= 0 && to < next.len() as i64 {
-                    next[to as usize] += value * weight;
-                }
-            }
+            // The first point that the value reaches; what is before the first of this row is lost.
+            let to = first + offset as i64 - low;
+            let lost = usize::try_from(-to).unwrap_or(0).min(POINTS);
+            let reached = next.get_mut(usize::try_from(to).unwrap_or(0)..).unwrap_or_default();
+            reached.iter_mut().zip(&weights[lost..]).for_each(|(sum, weight)| *sum += value * weight);
         }
-        (row, first) = (next, low);
+        std::mem::swap(&mut row, &mut next);
+        first = low;
     }
     // n! / n^n e^n undoes the Poisson weights' total of e^-n n^n / n!.
     let last = usize::try_from(rows - first).ok().and_then(|index| row.get(index)).copied();

@@ -50,8 +50,11 @@ pub(crate) fn fisher(count_r: f64, rows_r: f64, count_c: f64, rows_c: f64) -> f6
     if high <= low {
         return 1.0;
     }
-    let ln_choose = |n: f64, k: f64| ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
-    let pmf = |k: f64| (ln_choose(rows_c, k) + ln_choose(rows_r, hits - k) - ln_choose(rows, hits)).exp();
+    let (ln_rows_c, ln_rows_r) = (ln_gamma(rows_c + 1.0), ln_gamma(rows_r + 1.0));
+    let ln_choose = |ln_n: f64, n: f64, k: f64| ln_n - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
+    let ln_all = ln_choose(ln_gamma(rows + 1.0), rows, hits);
+    let pmf =
+        |k: f64| (ln_choose(ln_rows_c, rows_c, k) + ln_choose(ln_rows_r, rows_r, hits - k) - ln_all).exp();
     // The probability of k + 1 over that of k.
     let ratio = |k: f64| (rows_c - k) / (k + 1.0) * ((hits - k) / (rows_r - hits + k + 1.0));
     let mode = ((hits + 1.0) * (rows_c + 1.0) / (rows + 2.0)).floor().clamp(low, high);

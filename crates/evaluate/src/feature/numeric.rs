@@ -12,12 +12,16 @@ use crate::drift::ks::{ks_distance, ks_p_value};
 use crate::drift::wasserstein::{Side, wasserstein};
 use crate::feature_report::{FeatureReport, KsReport, Verdict, WassersteinReport};
 use crate::figure::Reason;
-use crate::traffic::{quantiles, some_or};
+use crate::report::Quantiles;
+use crate::traffic::some_or;
 
 /// The reference's minimum and maximum are rows of it: as two rows out of range they make the test of the
 /// range fair. Without them, values of the same distribution as the reference would be called too often, since a
 /// window's rows do fall outside another sample's range.
 const RANGE_ROWS: f64 = 2.0;
+
+/// The quantiles that are told, ascending.
+const QUANTILES: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
 
 /// The report, but for q-values and verdict.
 pub(crate) fn report(
@@ -63,11 +67,7 @@ pub(crate) fn report(
         variance: Some(some_or(current.moments.sample_variance(), Reason::TooFewRows)),
         min: Some(some_or(current.extremes.min(), Reason::NoValues)),
         max: Some(some_or(current.extremes.max(), Reason::NoValues)),
-        quantiles: Some(quantiles(
-            &[0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99],
-            |q| current.quantile(q),
-            if current.grid().is_none() { Reason::NoReference } else { Reason::NoValues },
-        )),
+        quantiles: Some(quantiles(current)),
         psi: psi_report(&counts, Pooling::Neighbours),
         changed_bins,
         bins: Vec::new(),
@@ -82,6 +82,12 @@ pub(crate) fn report(
         drifted: false,
         severity: None,
     }
+}
+
+fn quantiles(current: &NumericSummary) -> Quantiles {
+    let reason = if current.grid().is_none() { Reason::NoReference } else { Reason::NoValues };
+    let known = current.quantiles(QUANTILES);
+    QUANTILES.iter().zip(known).map(|(q, value)| (q.to_string(), some_or(value, reason))).collect()
 }
 
 /// The grid and the reference, if both sides were counted by that grid and have values.
