@@ -202,9 +202,10 @@ impl Lookup {
         let mut cell = usize::from(self.starts[usize::from(bucket)]);
         for step in (0..steps).rev() {
             let half = 1 << step;
-            // Cuts after the bucket's are above the value too.
-            let above = self.cuts.get(cell + half - 1).is_some_and(|&cut| cut <= value);
-            cell += if above { half } else { 0 };
+            // Cuts after the bucket's are above the value too; NaN, past the last, is not at or below it. Written so that
+            // the compiler makes no branch of it: that takes half the time.
+            let cut = self.cuts.get(cell + half - 1).copied().unwrap_or(f64::NAN);
+            cell += half * usize::from(cut <= value);
         }
         cell as u16
     }
