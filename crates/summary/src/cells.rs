@@ -9,8 +9,8 @@ const DENSE_FROM_ONE_IN: usize = 8;
 
 /// A weight for each of a fixed number of cells.
 ///
-/// Sparse while at most one cell in eight is occupied, dense from there on; at rest ([`Cells::pack`]) a quarter of
-/// that or less. Two are equal when they hold the same weights, in whichever form.
+/// Sparse while at most one cell in eight is occupied, dense from there on; packed a quarter of that or less
+/// where weights are whole. Two are equal when they hold the same weights, in whichever form.
 #[derive(Clone, Debug)]
 pub struct Cells {
     len: usize,
