@@ -15,6 +15,7 @@ pub use names::{Names, names_of};
 pub use programs::{Alertmanager, NodeExporter, Prometheus};
 pub use transcript::Transcript;
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,7 +83,8 @@ impl Stack {
         let files = Files::quick(&places);
         let node_exporter = NodeExporter::start(node, files.folder()).await;
         let alertmanager = Alertmanager::start(alertmanager, files.folder()).await;
-        let simulator = simulator(&driftline);
+        let log = driftline.folder().join("simulator.log");
+        let simulator = simulator(model, kafka.address(), &predictions, &labels, &log);
         let prometheus = Prometheus::start(prometheus, files.folder()).await;
         Self {
             prometheus,
@@ -198,11 +200,13 @@ fn config(brokers: &str, predictions: &str, labels: &str, reports: &str) -> Stri
     )
 }
 
-/// A model service whose customers ask it all the time.
-fn simulator(driftline: &ServiceProcess) -> Child {
+/// A model service whose customers ask it all the time, and whose log goes to Kafka.
+fn simulator(port: u16, brokers: &str, predictions: &str, labels: &str, log: &Path) -> Child {
     let mut command = Command::new(binary());
-    command.args(["simulate", "--to", &driftline.url]);
+    command.args(["simulate", "serve", "--listen", &format!("127.0.0.1:{port}")]);
+    command.args(["--kafka", brokers, "--predictions-topic", predictions, "--labels-topic", labels]);
+    command.args(["--property", "broker.address.family=v4"]);
     command.args(["--rate", &PREDICTIONS_PER_SECOND.to_string(), "--speed", &SPEED.to_string()]);
-    command.args(["--duration", "10m", "--label-delay", "2m"]);
-    Child::spawn_to_tell("the simulator", command, &driftline.folder().join("simulator.log"))
+    command.args(["--catch-up", "10m", "--label-delay", "2m"]);
+    Child::spawn_to_tell("the model service", command, log)
 }

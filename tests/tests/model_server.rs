@@ -62,7 +62,7 @@ async fn the_two_agree(service: &TestService, options: SimulateOptions) {
             // The model never saw those.
             assert_eq!(codes.remove("422"), Some(1.0));
             let logged = by_label(&inside, "driftline_predictions_total", "status");
-            let busy = outside.contains("model_server_requests_in_flight 0\n");
+            let busy = outside.contains("model_server_requests_in_flight{model=\"churn\",version=\"1\"} 0\n");
             let arrived = logged.values().sum::<f64>() == codes.values().sum::<f64>();
             // The customers ask for 4 seconds, 300 times a second.
             (busy && arrived && codes["200"] > 1_000.0).then_some((codes, outside, inside))

@@ -26,10 +26,13 @@ struct Answered {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Timed {
+struct Served {
     model: &'static str,
     version: &'static str,
 }
+
+/// What the server serves: one version of one model.
+const SERVED: Served = Served { model: MODEL, version: VERSION };
 
 /// What became of an event of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,7 +79,7 @@ impl MetricConstructor<Histogram> for Seconds {
 #[derive(Clone)]
 pub(super) struct Figures {
     requests: Family<Answered, Counter>,
-    durations: Family<Timed, Histogram, Seconds>,
+    durations: Family<Served, Histogram, Seconds>,
     /// Requests that wait for a worker or are worked on.
     pub(super) in_flight: Gauge,
     logged: Family<Logged, Counter>,
@@ -92,8 +95,9 @@ impl fmt::Debug for Figures {
 impl Figures {
     pub(super) fn new() -> Self {
         let requests = Family::<Answered, Counter>::default();
-        let durations = Family::<Timed, Histogram, Seconds>::new_with_constructor(Seconds);
-        let (in_flight, workers) = (Gauge::default(), Gauge::<i64>::default());
+        let durations = Family::<Served, Histogram, Seconds>::new_with_constructor(Seconds);
+        let in_flight = Family::<Served, Gauge>::default();
+        let workers = Family::<Served, Gauge>::default();
         let logged = Family::<Logged, Counter>::default();
         let mut registry = Registry::default();
         // The encoder adds `_total` and the full stop.
@@ -114,7 +118,8 @@ impl Figures {
             "Predictions and labels of the inference log by what became of them",
             logged.clone(),
         );
-        workers.set(i64::from(CAPACITY));
+        workers.get_or_create_owned(&SERVED).set(i64::from(CAPACITY));
+        let in_flight = in_flight.get_or_create_owned(&SERVED);
         let figures = Self { requests, durations, in_flight, logged, registry: Arc::new(registry) };
         // There from the start, so that a first error is a rise from 0.
         for code in [200, 422, 500, 503, 504] {
@@ -133,7 +138,7 @@ impl Figures {
     /// Counts a request that was answered after `seconds`.
     pub(super) fn answered(&self, code: u16, seconds: f64) {
         self.requests(code).inc();
-        self.durations.get_or_create_owned(&Timed { model: MODEL, version: VERSION }).observe(seconds);
+        self.durations.get_or_create_owned(&SERVED).observe(seconds);
     }
 
     /// Counts a request whose input was not understood: the model never saw it.
@@ -177,8 +182,8 @@ mod tests {
             r#"model_server_request_duration_seconds_bucket{le="0.025",model="churn",version="1"} 1"#,
             r#"model_server_request_duration_seconds_bucket{le="1.0",model="churn",version="1"} 2"#,
             r#"model_server_request_duration_seconds_count{model="churn",version="1"} 2"#,
-            "model_server_requests_in_flight 1",
-            "model_server_workers 64",
+            r#"model_server_requests_in_flight{model="churn",version="1"} 1"#,
+            r#"model_server_workers{model="churn",version="1"} 64"#,
             r#"model_server_log_events_total{outcome="delivered"} 0"#,
             r#"model_server_log_events_total{outcome="dropped"} 3"#,
         ] {
