@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use driftline::config::Config;
 use driftline::{Service, ServiceError};
@@ -313,6 +314,29 @@ async fn a_token_may_do_what_its_scopes_say() {
             assert_eq!(answer.status().as_u16(), expected, "{method} {path} with {secret:?}");
             assert_eq!(answer.headers().contains_key("www-authenticate"), expected == 401, "{method} {path}");
         }
+    }
+    service.stop().await;
+}
+
+/// Rows of the open window that `/metrics` shows.
+async fn rows_shown(service: &TestService) -> Option<f64> {
+    let (_, metrics) = service.get("/metrics").await;
+    let line = metrics.lines().find(|line| line.starts_with("driftline_window_rows{"))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_window_shows_its_events_within_seconds() {
+    let service = TestService::start("").await;
+    assert_eq!(put_model(&service, "m", &model()).await.0, 200);
+    for sent in [1, 2] {
+        assert_eq!(service.post("/v1/predictions", NDJSON, event(sent)).await.0, 200);
+        let begun = Instant::now();
+        while rows_shown(&service).await != Some(sent as f64) {
+            assert!(begun.elapsed() < Duration::from_secs(8), "event {sent} is not shown");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("event {sent} was shown after {:?}", begun.elapsed());
     }
     service.stop().await;
 }

@@ -7,7 +7,7 @@ mod mailbox;
 mod outbox;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use driftline_evaluate::{AlertEvent, WindowReport};
 use driftline_events::{EventTime, ModelId};
@@ -16,7 +16,7 @@ use driftline_source::{Clock, Submission};
 use driftline_store::{HistoryError, HistoryPage, HistoryQuery};
 use driftline_summary::Reference;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 pub(crate) use checkpoints::{Checkpoints, start};
 pub(crate) use mailbox::Mailbox;
@@ -36,6 +36,10 @@ const QUESTIONS: usize = 64;
 
 /// Closed windows are looked for this often, and counters published.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Rounds of open windows start at least this many times their length apart: however many windows there are, their
+/// evaluation leaves nine tenths of the time to the rows.
+const ROUND_SHARE: u32 = 10;
 
 /// At the end, the brokers have this long to take what is on its way.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -219,7 +223,8 @@ pub(crate) struct Pipeline {
     questions: mpsc::Receiver<Question>,
     published: watch::Sender<Arc<Published>>,
     evaluation: Histogram,
-    evaluated_open: Option<Instant>,
+    /// When open windows are evaluated next.
+    open_due: Option<Instant>,
     recovered: bool,
     /// Rows that the engine refused, and evaluations that failed: faults of the program, counted to be seen.
     refused_rows: u64,
@@ -236,7 +241,7 @@ impl Pipeline {
             questions,
             published,
             evaluation: Histogram::default(),
-            evaluated_open: None,
+            open_due: None,
             recovered: false,
             refused_rows: 0,
             failures: 0,
@@ -265,8 +270,8 @@ impl Pipeline {
                 },
                 Some(question) = self.questions.recv() => { self.answer(question); true }
                 () = self.parts.checkpoints.committed() => { self.publish(); true }
-                _ = tick.tick() => {
-                    self.evaluate();
+                due = tick.tick() => {
+                    self.evaluate(due);
                     self.publish();
                     true
                 }
@@ -277,7 +282,7 @@ impl Pipeline {
             }
             self.checkpoint_if_due();
         }
-        self.evaluate();
+        self.evaluate(Instant::now());
         self.finish().await;
     }
 
@@ -327,7 +332,9 @@ impl Pipeline {
         self.parts.checkpoints.finish(&mut self.parts.engine).await;
     }
 
-    fn evaluate(&mut self) {
+    /// Evaluates what closed and, if it is time, what is open. `due` is the time that the clock was set to, not when it
+    /// was heard: a little late, the next round would have to wait for one tick more.
+    fn evaluate(&mut self, due: Instant) {
         if !self.recovered {
             // Windows are evaluated once they have all their rows back.
             return;
@@ -341,9 +348,10 @@ impl Pipeline {
         }
         let mut evaluated = closed.len();
         failures.extend(self.parts.engine.sweep().err());
-        if self.evaluated_open.is_none_or(|at| at.elapsed() >= self.parts.evaluate_every) {
-            self.evaluated_open = Some(started);
+        if self.open_due.is_none_or(|open_due| due >= open_due) {
+            let began = Instant::now();
             let (open, failed) = self.parts.engine.evaluate_open();
+            self.open_due = Some(due + self.parts.evaluate_every.max(began.elapsed() * ROUND_SHARE));
             evaluated += open;
             failures.extend(failed);
         }

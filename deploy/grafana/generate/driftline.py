@@ -248,7 +248,7 @@ def models(layout):
     layout.add(
         heatmap(
             "Evaluation",
-            "How long rounds of evaluation took. Longer than evaluate_every, and figures come late.",
+            "How long rounds of evaluation took. Longer than a tenth of evaluate_every, and they come less often.",
             "s",
             rate("driftline_evaluation_duration_seconds_bucket", "le"),
         ),

@@ -97,13 +97,14 @@ impl Default for RegistrationOptions {
 pub struct MetricsOptions {
     /// Series of window statistics that `/metrics` may have; what is cut is counted.
     pub max_series: usize,
-    /// How often open windows are evaluated.
+    /// How often open windows are evaluated. Where they are so many that this would take more than a tenth of the time,
+    /// less often.
     pub evaluate_every: Span,
 }
 
 impl Default for MetricsOptions {
     fn default() -> Self {
-        Self { max_series: 20_000, evaluate_every: Span::from_secs(15) }
+        Self { max_series: 20_000, evaluate_every: Span::from_secs(1) }
     }
 }
 

@@ -28,7 +28,7 @@ impl Pipeline {
             Journaled::Recovered => {
                 self.recovered = true;
                 // Who hears that the service is ready finds its figures there.
-                self.evaluate();
+                self.evaluate(tokio::time::Instant::now());
                 self.parts.health.note(|health| health.recovery.finished = true);
                 true
             }

@@ -31,7 +31,6 @@ pub(super) async fn service(
     let mut options = Options::default();
     options.server.listen = listen;
     options.state.path = state.to_owned();
-    options.metrics.evaluate_every = Span::from_secs(2);
     options.models = vec![ModelOptions {
         positive: Some(POSITIVE.to_owned()),
         features: schema.features().to_vec(),
