@@ -12,23 +12,28 @@ use crate::load::{MODEL, send};
 const LOAD: f64 = 0.8;
 /// Until predictions leave as they come.
 const WARM_UP: Duration = Duration::from_secs(120);
+/// Long enough for many checkpoints and for what the store merges beside them: in half a minute more is taken than can be
+/// kept up.
+const CAPACITY: Duration = Duration::from_secs(120);
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+/// The least of so many samples is what is kept: the rest is freed again.
+const SAMPLES_A_MINUTE: usize = 6;
 /// What memory may grow by in an hour, fitted over the second half: less than a leak of 20 bytes an event would show at a
 /// thousand events a second.
 const MAX_SLOPE_MIB_PER_HOUR: f64 = 64.0;
 
 /// Runs it, and fails if memory grows.
 pub(crate) async fn soak(seconds: u64) {
-    // Caches that are full soon, and predictions that wait for their label for a minute: what grows once as many leave as
-    // come is a leak.
+    // Caches that are full soon, and predictions that are known for two minutes, to tell repetitions: what grows once as
+    // many leave as come is a leak.
     let mut service = ServiceProcess::new(&format!(
         "[state]\nrecent_predictions = 100000\ncache_bytes = 33554432\n{MODEL}label_horizon = \"1m\"\nretention = \
-         \"10m\"\nwindows = [{{ name = \"5m\", length = \"5m\", every = \"1m\" }}]\n"
+         \"2m\"\nwindows = [{{ name = \"2m\", length = \"2m\", every = \"1m\" }}]\n"
     ));
     service.start().await;
     let next = Arc::new(AtomicU64::new(0));
     send(&service, &next, WARM_UP, u64::MAX, None).await;
-    let capacity = send(&service, &next, Duration::from_secs(30), u64::MAX, None).await.rate();
+    let capacity = send(&service, &next, CAPACITY, u64::MAX, None).await.rate();
     let rate = capacity * LOAD;
     println!("capacity {capacity:.0} events/s; {rate:.0} events/s for {seconds} s");
     let sending = tokio::spawn({
@@ -47,10 +52,11 @@ pub(crate) async fn soak(seconds: u64) {
     let sent = sending.await.expect("sending does not panic");
     let second_half: Vec<(f64, f64)> =
         samples.into_iter().filter(|(at, _)| *at >= seconds as f64 / 2.0).collect();
-    let slope = slope(&second_half) * 3_600.0;
+    let kept: Vec<(f64, f64)> = second_half.chunks(SAMPLES_A_MINUTE).filter_map(least).collect();
+    let slope = slope(&kept) * 3_600.0;
     println!(
         "{} events, {:.0} a second; a request took {:.1} ms (median), {:.1} ms (99 %); {} times 503; memory at most {} MiB, \
-         {slope:+.1} MiB an hour over the second half, of {MAX_SLOPE_MIB_PER_HOUR} that it may grow",
+         what each minute kept {slope:+.1} MiB an hour over the second half, of {MAX_SLOPE_MIB_PER_HOUR} that it may grow",
         sent.events,
         sent.rate(),
         sent.quantile(0.5).as_secs_f64() * 1e3,
@@ -61,6 +67,11 @@ pub(crate) async fn soak(seconds: u64) {
     service.stop();
     assert!(sent.rate() > 0.95 * rate, "the load was not kept up");
     assert!(slope <= MAX_SLOPE_MIB_PER_HOUR, "memory grows");
+}
+
+/// The sample of least memory.
+fn least(samples: &[(f64, f64)]) -> Option<(f64, f64)> {
+    samples.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// Least squares: how much `y` grows with `x`.
