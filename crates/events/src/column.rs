@@ -23,6 +23,8 @@ pub(crate) struct Categories {
     by_text: FxHashMap<Arc<str>, i32>,
     by_number: FxHashMap<i64, i32>,
     values: Vec<Arc<str>>,
+    /// For each value, the first row that has it.
+    first_rows: Vec<usize>,
 }
 
 impl Categories {
@@ -36,6 +38,22 @@ impl Categories {
         self.nulls.push(false);
     }
 
+    /// Takes the last row back, and the value that came with it.
+    pub(crate) fn pop(&mut self) {
+        self.keys.pop();
+        self.nulls.pop();
+        if self.first_rows.last() == Some(&self.keys.len())
+            && let Some(value) = self.values.pop()
+        {
+            self.first_rows.pop();
+            self.by_text.remove(&value);
+            if let Ok(number) = value.parse() {
+                self.by_number.remove(&number);
+            }
+        }
+    }
+
+    #[inline]
     pub(crate) fn push_text(&mut self, text: &str) {
         let key = match self.values.get(self.last) {
             Some(last) if last.as_ref() == text => self.last as i32,
@@ -70,6 +88,7 @@ impl Categories {
                 let key = i32::try_from(self.values.len()).expect("Limits::rows keeps to 32 bits");
                 let text: Arc<str> = text.into();
                 self.values.push(Arc::clone(&text));
+                self.first_rows.push(self.keys.len());
                 self.by_text.insert(text, key);
                 key
             }
@@ -100,10 +119,20 @@ impl Numbers {
         Self { values: vec![0.0; rows], nulls: Nulls::with_nulls(rows) }
     }
 
+    pub(crate) const fn len(&self) -> usize {
+        self.values.len()
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, value: Option<f64>) {
         self.values.push(value.unwrap_or_default());
         self.nulls.push(value.is_some());
+    }
+
+    /// Takes the last row back.
+    pub(crate) fn pop(&mut self) {
+        self.values.pop();
+        self.nulls.pop();
     }
 
     pub(crate) fn finish(self) -> ArrayRef {
@@ -154,6 +183,14 @@ impl Nulls {
             self.full.push(self.word.to_le());
             self.word = 0;
         }
+    }
+
+    fn pop(&mut self) {
+        if self.rows.is_multiple_of(64) {
+            self.word = self.full.pop().map_or(0, u64::from_le);
+        }
+        self.rows -= 1;
+        self.word &= !(1 << (self.rows % 64));
     }
 
     /// None if all rows are there.

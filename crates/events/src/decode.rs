@@ -218,6 +218,8 @@ mod message_tests;
 #[cfg(test)]
 mod mutation_tests;
 #[cfg(test)]
+mod rejected_row_tests;
+#[cfg(test)]
 mod table_tests;
 #[cfg(test)]
 mod tests;

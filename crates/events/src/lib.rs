@@ -6,6 +6,7 @@ mod column;
 mod decode;
 mod encoding;
 mod event;
+mod feature_column;
 mod flat;
 mod infer;
 mod json;

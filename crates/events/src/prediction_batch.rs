@@ -9,9 +9,10 @@ use rustc_hash::FxHashMap;
 
 use crate::column::{Categories, NamedNumbers, Numbers, Texts};
 use crate::event::{Event, PredictionFacts};
+use crate::feature_column::{FeatureColumn, FeatureRow};
 use crate::reject::{Fault, Reason};
 use crate::scalar::{Cell, Class};
-use crate::{FeatureKind, Limits, ModelBatch, ModelSchema, layout};
+use crate::{Limits, ModelBatch, ModelSchema, layout};
 
 /// Columns that every prediction batch has.
 pub(crate) const FIXED_COLUMNS: usize = 12;
@@ -34,50 +35,11 @@ pub(crate) struct PredictionBatch {
     in_flight: Numbers,
     capacity: Numbers,
     pub(crate) features: Vec<FeatureColumn>,
+    /// Whether features may have values of a row that is not among `rows`.
+    is_begun: bool,
     tags: Vec<Categories>,
     scores: NamedNumbers,
     metrics: NamedNumbers,
-}
-
-/// A feature's values so far.
-#[derive(Debug)]
-pub(crate) enum FeatureColumn {
-    Numeric(Numbers),
-    Categorical { values: Categories, rows: u32, invalid: Vec<u32> },
-}
-
-impl FeatureColumn {
-    fn with_nulls(kind: FeatureKind, rows: usize) -> Self {
-        match kind {
-            FeatureKind::Numeric => Self::Numeric(Numbers::with_nulls(rows)),
-            FeatureKind::Categorical | FeatureKind::Boolean => Self::Categorical {
-                values: Categories::with_nulls(rows),
-                rows: row_number(rows),
-                invalid: Vec::new(),
-            },
-        }
-    }
-
-    pub(crate) fn push(&mut self, cell: &Cell<'_>) {
-        match self {
-            Self::Numeric(numbers) => match cell {
-                Cell::Number(number) => numbers.push(Some(*number)),
-                Cell::Missing => numbers.push(None),
-                Cell::Invalid | Cell::Class(_) => numbers.push(Some(f64::NAN)),
-            },
-            Self::Categorical { values, rows, invalid } => {
-                match cell {
-                    Cell::Class(class) => values.push(class),
-                    Cell::Missing => values.push_null(),
-                    Cell::Invalid | Cell::Number(_) => {
-                        values.push_null();
-                        invalid.push(*rows);
-                    }
-                }
-                *rows += 1;
-            }
-        }
-    }
 }
 
 impl PredictionBatch {
@@ -101,6 +63,7 @@ impl PredictionBatch {
             in_flight: Numbers::default(),
             capacity: Numbers::default(),
             features,
+            is_begun: false,
             tags,
             scores: NamedNumbers::default(),
             metrics: NamedNumbers::default(),
@@ -140,6 +103,32 @@ impl PredictionBatch {
             .collect();
         self.schema = wider;
         true
+    }
+
+    /// The features of the row to come, which [`push`](Self::push) and [`end_row`](Self::end_row) complete. Those of a
+    /// row that was begun and did not get so far are taken back.
+    pub(crate) fn begin_row(&mut self) -> FeatureRow<'_> {
+        self.give_up();
+        self.is_begun = true;
+        FeatureRow::new(&self.schema, &mut self.features, self.rows)
+    }
+
+    /// Completes the last row: `set` of its features have a value or a null, the others are missing.
+    pub(crate) fn end_row(&mut self, set: usize) {
+        if set < self.features.len() {
+            for column in self.features.iter_mut().filter(|column| column.len() < self.rows) {
+                column.push(&Cell::Missing);
+            }
+        }
+        self.is_begun = false;
+    }
+
+    /// Takes back the features of a row that was begun and not pushed.
+    pub(crate) fn give_up(&mut self) {
+        if self.is_begun {
+            self.features.iter_mut().filter(|column| column.len() > self.rows).for_each(FeatureColumn::pop);
+            self.is_begun = false;
+        }
     }
 
     /// Whether the names of the event's scores and metrics still have a place in this batch.
@@ -210,7 +199,8 @@ impl PredictionBatch {
     }
 
     /// The batch, if it has rows.
-    pub(crate) fn finish(self) -> Option<ModelBatch> {
+    pub(crate) fn finish(mut self) -> Option<ModelBatch> {
+        self.give_up();
         let rows = self.rows;
         if rows == 0 {
             return None;
@@ -273,7 +263,7 @@ pub(crate) fn record_batch(columns: Vec<(String, ArrayRef)>, rows: usize) -> Rec
         .expect("every column has a value or a null for each row")
 }
 
-fn row_number(rows: usize) -> u32 {
+pub(crate) fn row_number(rows: usize) -> u32 {
     u32::try_from(rows).expect("Limits::rows keeps to 32 bits")
 }
 

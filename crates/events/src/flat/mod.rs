@@ -13,9 +13,9 @@ use rustc_hash::FxHashMap;
 
 use self::reader::{Reader, Wanted};
 use crate::event::{Event, Field};
+use crate::feature_column::FeatureColumn;
 use crate::infer::Inference;
 use crate::label_sink::LabelSink;
-use crate::prediction_batch::FeatureColumn;
 use crate::prediction_sink::{PredictionSink, model_name};
 use crate::reject::{Fault, Reason, Rejections, shown};
 use crate::scalar::Cell;

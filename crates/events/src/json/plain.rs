@@ -4,6 +4,8 @@
 //! here is what sonic-rs gives for the same text: numbers that are not short go through the same function, and strings with
 //! escapes are given to it. The time is saved on keys and values that are a few bytes long, which most are.
 
+mod number;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -14,6 +16,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use sonic_number::ParserNumber;
 
+use self::number::ShortNumber;
 use super::value::{Entries, ReadObject, ScalarSeed};
 use crate::scalar::Scalar;
 
@@ -154,15 +157,59 @@ impl<'a> Plain<'a> {
         }
     }
 
+    /// The value that is next if it is a number.
+    #[inline(always)]
+    fn float(&mut self) -> Result<Option<f64>, Declined> {
+        let first = self.skip_space();
+        if !matches!(first, b'-' | b'0'..=b'9') {
+            return Ok(None);
+        }
+        let is_negative = first == b'-';
+        let start = self.at + usize::from(is_negative);
+        let rest = self.text.as_bytes().get(start..);
+        if let Some((number, length)) = rest.and_then(|rest| ShortNumber::read(rest, is_negative)) {
+            self.at = start + length;
+            return Ok(Some(number.float()));
+        }
+        Ok(match self.long_number(start, is_negative)? {
+            // The parser has none that is infinite.
+            ParserNumber::Float(number) => Some(number),
+            ParserNumber::Unsigned(number) => Some(number as f64),
+            ParserNumber::Signed(number) => Some(number as f64),
+        })
+    }
+
+    /// The value that is next if it is a string without escapes, of at most so many bytes.
+    #[inline(always)]
+    fn short_text(&mut self, bytes: usize) -> Option<&'a str> {
+        if self.skip_space() != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = self.special(start).ok()?;
+        if self.text.as_bytes()[end] != b'"' || end - start > bytes {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
     #[inline(always)]
     fn number(&mut self, first: u8) -> Result<ParserNumber, Declined> {
         let negative = first == b'-';
         let start = self.at + usize::from(negative);
         let bytes = self.text.as_bytes();
-        if let Some((number, length)) = bytes.get(start..).and_then(|rest| short_number(rest, negative)) {
+        if let Some((number, length)) = bytes.get(start..).and_then(|rest| ShortNumber::read(rest, negative))
+        {
             self.at = start + length;
-            return Ok(number);
+            return Ok(number.into());
         }
+        self.long_number(start, negative)
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, start: usize, negative: bool) -> Result<ParserNumber, Declined> {
+        let bytes = self.text.as_bytes();
         let mut at = start;
         let number = sonic_number::parse_number(bytes, &mut at, negative);
         self.at = at;
@@ -180,58 +227,18 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// Digits of which any number is below 2^53, and so exact as a float.
-const SHORT: usize = 15;
-
-/// The number that digits make after those of `value`, and what follows them. It overflows where there are too many.
+/// Whether two texts of one length are the same. Most keys are short, and a call costs more than to compare them: by their
+/// first and last bytes, which may overlap.
 #[inline(always)]
-const fn digits(mut text: &[u8], mut value: u64) -> (u64, &[u8]) {
-    while let [byte, rest @ ..] = text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        value = value.wrapping_mul(10).wrapping_add(digit as u64);
-        text = rest;
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((text.first_chunk()?, text.last_chunk()?))
     }
-    (value, text)
-}
-
-/// The number that digits start with, and its length, if it has at most 15 digits, no zero before others and no
-/// exponent: as an integer or, divided by an exact power of ten, rounded only once.
-#[inline(always)]
-fn short_number(text: &[u8], negative: bool) -> Option<(ParserNumber, usize)> {
-    const POWERS: [f64; SHORT + 1] =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-    let (value, rest) = digits(text, 0);
-    let whole = text.len() - rest.len();
-    let (value, rest, is_float) = match rest {
-        [b'.', rest @ ..] => {
-            let (value, rest) = digits(rest, value);
-            (value, rest, true)
-        }
-        _ => (value, rest, false),
-    };
-    let end = text.len() - rest.len();
-    let places = end - whole - usize::from(is_float);
-    if whole + places > SHORT
-        || whole == 0
-        || (is_float && places == 0)
-        || (text[0] == b'0' && (whole > 1 || (!is_float && negative)))
-        || matches!(rest, [b'e' | b'E' | b'.', ..])
-    {
-        return None;
+    match one.len() {
+        8..=16 => ends::<8>(one) == ends::<8>(other),
+        4..8 => ends::<4>(one) == ends::<4>(other),
+        _ => one == other,
     }
-    let number = match (is_float, negative) {
-        (false, false) => ParserNumber::Unsigned(value),
-        (false, true) => ParserNumber::Signed(-(value as i64)),
-        (true, _) => {
-            let size = value as f64 / POWERS[places];
-            // What is zero is written without a sign by the other parser.
-            ParserNumber::Float(if negative && value > 0 { -size } else { size })
-        }
-    };
-    Some((number, end))
 }
 
 /// Whether it is what a string cannot simply have: a quote, a backslash or a control character.
@@ -360,7 +367,7 @@ impl<'a> Entries<'a> for Items<'_, 'a> {
         }
         let [b'"', rest @ ..] = rest else { return false };
         let Some((found, [b'"', b':', ..])) = rest.split_at_checked(key.len()) else { return false };
-        if found != key.as_bytes() {
+        if !is_same(found, key.as_bytes()) {
             return false;
         }
         self.first = false;
@@ -375,6 +382,16 @@ impl<'a> Entries<'a> for Items<'_, 'a> {
     #[inline(always)]
     fn scalar(&mut self) -> Result<Scalar<'a>, Declined> {
         self.json.scalar()
+    }
+
+    #[inline(always)]
+    fn number(&mut self) -> Result<Option<f64>, Declined> {
+        self.json.float()
+    }
+
+    #[inline(always)]
+    fn text(&mut self, bytes: usize) -> Option<&'a str> {
+        self.json.short_text(bytes)
     }
 
     fn object<R: ReadObject<'a>>(&mut self, reader: R) -> Result<Option<Scalar<'a>>, Declined> {

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use super::keys::KeyOrder;
-use super::row::{FeatureKeys, FindModel, PREDICTION_KEYS, ReadEvent, Row, read_raw_features};
+use super::row::{FindModel, PREDICTION_KEYS, ReadEvent, Row, read_raw_features};
 use super::syntax::{Full, Syntax};
 use super::value::{Entries, ReadObject};
 use super::{Outcome, Payload, ReadRow, RowError, RowsRead, UnknownModel, read_object, read_rows};
+use crate::feature_column::FeatureRow;
 use crate::infer::Inference;
 use crate::prediction_sink::{PredictionSink, model_name};
 use crate::reject::{Fault, Reason, Rejections, shown};
-use crate::scalar::Cell;
-use crate::{DecodeContext, Decoded, Feature, ModelId, ModelSchema, PayloadError};
+use crate::{DecodeContext, Decoded, Feature, ModelId, PayloadError};
 
 /// Reads a JSON payload of prediction events.
 pub(crate) fn decode_predictions(
@@ -19,8 +19,11 @@ pub(crate) fn decode_predictions(
     context: &DecodeContext<'_>,
 ) -> Result<(Decoded, Vec<u64>), PayloadError> {
     let mut rejections = Rejections::new(context.limits.rejected_details);
-    let mut reader =
-        Predictions { sink: PredictionSink::new(context), order: KeyOrder::default(), keys: Vec::new() };
+    let mut reader = Predictions {
+        sink: PredictionSink::new(context),
+        order: KeyOrder::default(),
+        feature_orders: Vec::new(),
+    };
     let RowsRead { unknown, starts } = read_rows(payload, context, &mut reader, &mut rejections)?;
     for model in unknown {
         let context_of = |row| payload.part(RowsRead::part_of(&starts, row), context).1;
@@ -32,28 +35,28 @@ pub(crate) fn decode_predictions(
 struct Predictions<'c> {
     sink: PredictionSink<'c>,
     order: KeyOrder,
-    /// By the model's place in the sink.
-    keys: Vec<FeatureKeys>,
+    /// The order of feature keys, by the model's place in the sink.
+    feature_orders: Vec<KeyOrder>,
 }
 
 /// The sink's models, for the row that names one.
 struct Models<'r, 'c> {
     sink: &'r mut PredictionSink<'c>,
-    keys: &'r mut Vec<FeatureKeys>,
+    feature_orders: &'r mut Vec<KeyOrder>,
 }
 
 impl FindModel for Models<'_, '_> {
-    fn find(&mut self, model: &str) -> Option<(&ModelSchema, &mut FeatureKeys)> {
+    fn find(&mut self, model: &str) -> Option<(FeatureRow<'_>, &mut KeyOrder)> {
         let place = self.sink.find(model)?;
-        Some((self.sink.schema(place), keys_at(self.keys, place)))
+        Some((self.sink.batch(place).begin_row(), order_at(self.feature_orders, place)))
     }
 }
 
-fn keys_at(keys: &mut Vec<FeatureKeys>, place: usize) -> &mut FeatureKeys {
-    if keys.len() <= place {
-        keys.resize_with(place + 1, FeatureKeys::default);
+fn order_at(orders: &mut Vec<KeyOrder>, place: usize) -> &mut KeyOrder {
+    if orders.len() <= place {
+        orders.resize_with(place + 1, KeyOrder::default);
     }
-    &mut keys[place]
+    &mut orders[place]
 }
 
 impl<'c> ReadRow<'c> for Predictions<'c> {
@@ -78,7 +81,7 @@ impl<'c> Predictions<'c> {
         may_widen: bool,
     ) -> Result<Outcome, RowError<S::Error>> {
         let limits = self.sink.limits();
-        let mut models = Models { sink: &mut self.sink, keys: &mut self.keys };
+        let mut models = Models { sink: &mut self.sink, feature_orders: &mut self.feature_orders };
         let (keys, order) = (PREDICTION_KEYS, &mut self.order);
         S::read(text, limits.depth, ReadEvent { keys, order, row: &mut *row, models: &mut models, limits })
             .map_err(RowError::Syntax)?;
@@ -103,9 +106,9 @@ impl<'c> Predictions<'c> {
         match row.raw_features.take() {
             None => {}
             Some(Cow::Borrowed(raw)) => {
-                let keys = keys_at(&mut self.keys, place);
-                read_raw_features::<S>(row, raw, self.sink.schema(place), keys, limits)
-                    .map_err(RowError::Syntax)?;
+                let features = self.sink.batch(place).begin_row();
+                let order = order_at(&mut self.feature_orders, place);
+                read_raw_features::<S>(row, raw, features, order, limits).map_err(RowError::Syntax)?;
             }
             // Only a text with escapes is not borrowed.
             Some(Cow::Owned(raw)) => {
@@ -129,20 +132,20 @@ impl<'c> Predictions<'c> {
                 .filter_map(|(name, kind)| Some(Feature { name: name.as_ref().into(), kind: (*kind)? }))
                 .collect();
             if !fresh.is_empty() && self.sink.widen(place, fresh) {
-                keys_at(&mut self.keys, place).reset();
+                order_at(&mut self.feature_orders, place).reset();
                 row.clear();
                 return self.read_prediction::<S>(text, row, false);
             }
+        }
+        if row.features_set.is_none() {
+            // What a row before had begun must not become this one's.
+            self.sink.batch(place).give_up();
         }
         if let Err(fault) = self.sink.push(place, &facts, &mut row.event)? {
             return Ok(Outcome::Rejected(fault));
         }
         self.sink.ignore(row.unknown_features.len() as u64);
-        let columns = &mut self.sink.batch(place).features;
-        row.cells.resize(columns.len(), Cell::Missing);
-        for (column, cell) in columns.iter_mut().zip(&row.cells) {
-            column.push(cell);
-        }
+        self.sink.batch(place).end_row(row.features_set.unwrap_or(0));
         Ok(Outcome::Taken)
     }
 

@@ -6,9 +6,10 @@ use super::keys::{Found, KeyOrder};
 use super::syntax::Syntax;
 use super::value::{Entries, ReadObject};
 use crate::event::{Event, Field};
+use crate::feature_column::{FeatureColumn, FeatureRow};
 use crate::reject::{Fault, Reason, shown};
-use crate::scalar::{Cell, Scalar};
-use crate::{FeatureKind, Limits, ModelSchema};
+use crate::scalar::Scalar;
+use crate::{FeatureKind, Limits};
 
 /// What a top-level key means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,29 +51,12 @@ pub(super) const LABEL_KEYS: &[(&str, Key)] = &[
     ("weight", Key::Value(Field::Weight)),
 ];
 
-/// How a model's feature keys are found, and which of them the row has had.
-#[derive(Debug, Default)]
-pub(super) struct FeatureKeys {
-    order: KeyOrder,
-    /// For each feature, the number of the last row that had it.
-    seen: Vec<u64>,
-    row: u64,
-}
-
-impl FeatureKeys {
-    /// The model's features changed.
-    pub(super) fn reset(&mut self) {
-        self.order.reset();
-        self.seen.clear();
-    }
-}
-
 /// The slots of one row.
 #[derive(Debug, Default)]
 pub(super) struct Row<'a> {
     pub(super) event: Event<'a>,
-    /// A cell for each feature of the model, if its features were read.
-    pub(super) cells: Vec<Cell<'a>>,
+    /// The features of the model that were put into their columns, if features were read.
+    pub(super) features_set: Option<usize>,
     /// Features that the model does not have, with the kind that their value suggests.
     pub(super) unknown_features: Vec<(Cow<'a, str>, Option<FeatureKind>)>,
     /// The features, if they came before it was known whose they are.
@@ -86,7 +70,7 @@ pub(super) struct Row<'a> {
 impl Row<'_> {
     pub(super) fn clear(&mut self) {
         self.event.clear();
-        self.cells.clear();
+        self.features_set = None;
         self.unknown_features.clear();
         self.raw_features = None;
         self.fault = None;
@@ -105,14 +89,14 @@ fn note_duplicate(fault: &mut Option<Fault>, key: &str) {
     note(fault, Reason::DuplicateKey, || format!("key {:?} is there twice", shown(key)));
 }
 
-/// Finds a model's schema and feature keys as soon as the row has named it.
+/// Finds where a model's features go, and the order of their keys, as soon as the row has named it.
 pub(super) trait FindModel {
-    fn find(&mut self, model: &str) -> Option<(&ModelSchema, &mut FeatureKeys)>;
+    fn find(&mut self, model: &str) -> Option<(FeatureRow<'_>, &mut KeyOrder)>;
 }
 
 /// Where no features are wanted.
 impl FindModel for () {
-    fn find(&mut self, _model: &str) -> Option<(&ModelSchema, &mut FeatureKeys)> {
+    fn find(&mut self, _model: &str) -> Option<(FeatureRow<'_>, &mut KeyOrder)> {
         None
     }
 }
@@ -160,11 +144,11 @@ impl<'a, M: FindModel> ReadObject<'a> for ReadEvent<'_, 'a, M> {
                 Key::Features => {
                     let found = row.event.model().and_then(|model| models.find(model));
                     match found {
-                        Some((schema, keys)) => {
+                        Some((features, order)) => {
                             let reader = ReadFeatures {
-                                schema,
-                                keys,
-                                cells: &mut row.cells,
+                                features,
+                                order,
+                                set: &mut row.features_set,
                                 unknown: &mut row.unknown_features,
                                 fault: &mut row.fault,
                                 limits,
@@ -212,14 +196,14 @@ impl<'a, M: FindModel> ReadObject<'a> for ReadEvent<'_, 'a, M> {
 pub(super) fn read_raw_features<'a, S: Syntax>(
     row: &mut Row<'a>,
     raw: &'a str,
-    schema: &ModelSchema,
-    keys: &mut FeatureKeys,
+    features: FeatureRow<'_>,
+    order: &mut KeyOrder,
     limits: &Limits,
 ) -> Result<(), S::Error> {
     let reader = ReadFeatures {
-        schema,
-        keys,
-        cells: &mut row.cells,
+        features,
+        order,
+        set: &mut row.features_set,
         unknown: &mut row.unknown_features,
         fault: &mut row.fault,
         limits,
@@ -235,11 +219,11 @@ fn note_bad_features(fault: &mut Option<Fault>, other: Option<Scalar<'_>>) {
     }
 }
 
-/// Reads `features` into the cells of a model.
+/// Reads `features` into the columns of a model.
 struct ReadFeatures<'r, 'a> {
-    schema: &'r ModelSchema,
-    keys: &'r mut FeatureKeys,
-    cells: &'r mut Vec<Cell<'a>>,
+    features: FeatureRow<'r>,
+    order: &'r mut KeyOrder,
+    set: &'r mut Option<usize>,
     unknown: &'r mut Vec<(Cow<'a, str>, Option<FeatureKind>)>,
     fault: &'r mut Option<Fault>,
     limits: &'r Limits,
@@ -247,26 +231,24 @@ struct ReadFeatures<'r, 'a> {
 
 impl<'a> ReadObject<'a> for ReadFeatures<'_, 'a> {
     fn read<E: Entries<'a>>(self, mut entries: E) -> Result<(), E::Error> {
-        let Self { schema, keys, cells, unknown, fault, limits } = self;
+        let Self { features: mut row, order, set, unknown, fault, limits } = self;
+        let schema = row.schema();
         let features = schema.features();
-        keys.order.restart();
-        keys.row += 1;
-        keys.seen.resize(features.len(), 0);
-        cells.clear();
-        cells.resize(features.len(), Cell::Missing);
-        let mut sent = 0;
+        order.restart();
+        let (mut sent, mut known) = (0, 0);
         let name_of = |place: u32| &*features[place as usize].name;
         let place_of = |name: &str| schema.position(name).map(|place| place as u32);
-        while let Some(found) = keys.order.next(&mut entries, name_of, place_of)? {
+        while let Some(found) = order.next(&mut entries, name_of, place_of)? {
             sent += 1;
             match found {
                 Found::Known(place) => {
-                    let place = place as usize;
-                    if keys.seen[place] == keys.row {
-                        note_duplicate(fault, &features[place].name);
-                    }
-                    keys.seen[place] = keys.row;
-                    cells[place] = entries.scalar()?.cell(features[place].kind, limits.string_bytes);
+                    let Some((column, kind)) = row.column(place as usize) else {
+                        note_duplicate(fault, name_of(place));
+                        entries.skip()?;
+                        continue;
+                    };
+                    read_feature(column, kind, &mut entries, limits)?;
+                    known += 1;
                 }
                 Found::Unknown(name) if sent <= limits.features => {
                     unknown.push((name, entries.scalar()?.kind()));
@@ -274,6 +256,7 @@ impl<'a> ReadObject<'a> for ReadFeatures<'_, 'a> {
                 Found::Unknown(_) => entries.skip()?,
             }
         }
+        *set = Some(known);
         if sent > limits.features {
             note(fault, Reason::TooManyFeatures, || {
                 format!("{sent} features, at most {} are taken", limits.features)
@@ -285,6 +268,34 @@ impl<'a> ReadObject<'a> for ReadFeatures<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// Reads a feature's value into its column. What is usual goes there without a [`Scalar`] and a [`Cell`] on the way.
+#[inline]
+fn read_feature<'a, E: Entries<'a>>(
+    column: &mut FeatureColumn,
+    kind: FeatureKind,
+    entries: &mut E,
+    limits: &Limits,
+) -> Result<(), E::Error> {
+    match column {
+        FeatureColumn::Numeric(numbers) => {
+            if let Some(number) = entries.number()? {
+                numbers.push(Some(number));
+                return Ok(());
+            }
+        }
+        FeatureColumn::Categorical { values, rows, .. } if kind == FeatureKind::Categorical => {
+            if let Some(text) = entries.text(limits.string_bytes) {
+                values.push_text(text);
+                *rows += 1;
+                return Ok(());
+            }
+        }
+        FeatureColumn::Categorical { .. } => {}
+    }
+    column.push(&entries.scalar()?.cell(kind, limits.string_bytes));
+    Ok(())
 }
 
 /// Reads `prediction`.

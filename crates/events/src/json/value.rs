@@ -117,6 +117,19 @@ pub(super) trait Entries<'a> {
     /// The key's value; arrays and objects are skipped.
     fn scalar(&mut self) -> Result<Scalar<'a>, Self::Error>;
 
+    /// The key's value if it is a finite number. It may give none where it is, and the value is still to be read then.
+    #[inline(always)]
+    fn number(&mut self) -> Result<Option<f64>, Self::Error> {
+        Ok(None)
+    }
+
+    /// The key's value if it is text of at most so many bytes. It may give none where it is, and the value is still to
+    /// be read then.
+    #[inline(always)]
+    fn text(&mut self, _bytes: usize) -> Option<&'a str> {
+        None
+    }
+
     /// The key's value, read as an object. `Some` is what was there in its place.
     fn object<R: ReadObject<'a>>(&mut self, reader: R) -> Result<Option<Scalar<'a>>, Self::Error>;
 
