@@ -272,18 +272,31 @@ fn a_partition_that_another_state_had_is_read_on_where_that_one_committed() {
 }
 
 fn two_sources_of_a_group_share_the_partitions_and_count_each_row_once() {
+    // On a busy machine the pretended broker may take a member for dead. Its rows are then handed over unconfirmed, which is
+    // counted, and read again: only a handover that was confirmed can be held to "once".
+    assert!((0..5).any(|_| are_rows_of_two_sources_counted_once()), "partitions were lost five times");
+}
+
+/// `false` if a source lost its partitions.
+fn are_rows_of_two_sources_counted_once() -> bool {
     let broker = Broker::with(&[("predictions", 4), ("labels", 1)]);
     let mut names = broker.predict("a", 400, 4);
     let first = Pipeline::start(&broker.spec(), "state-a", Positions::default());
     until("rows", || first.seen().predictions.len() == 400);
     let second = Pipeline::start(&broker.spec(), "state-b", Positions::default());
-    // Who has three is theirs to settle: the first, unless the broker lost sight of it meanwhile.
+    let is_lost = |pipeline: &Pipeline| {
+        let counts = pipeline.snapshot().counts;
+        counts.lost_partitions + counts.unconfirmed_handovers > 0
+    };
     let count = |pipeline: &Pipeline| pipeline.snapshot().partitions.len();
-    let is_shared = || matches!((count(&first), count(&second)), (3, 2) | (2, 3));
+    let is_shared = || is_lost(&first) || (count(&first) == 3 && count(&second) == 2);
     until_or("both read", is_shared, || format!("{:#?}\n{:#?}", first.snapshot(), second.snapshot()));
     names.extend(broker.predict("b", 400, 4));
     until("rows of both", || first.seen().predictions.len() + second.seen().predictions.len() >= 800);
     let counts = [first.snapshot().counts, second.snapshot().counts];
+    if is_lost(&first) || is_lost(&second) {
+        return false;
+    }
     // The first goes: the second has everything.
     let first = first.stop();
     names.extend(broker.predict("c", 400, 4));
@@ -293,6 +306,7 @@ fn two_sources_of_a_group_share_the_partitions_and_count_each_row_once() {
     let read = sorted([first.predictions, second.predictions].concat());
     assert_eq!(read.len(), names.len(), "{counts:#?}");
     assert_eq!(read, sorted(names));
+    true
 }
 
 fn faulty_messages_are_counted_shown_and_put_aside() {
