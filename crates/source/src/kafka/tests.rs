@@ -295,6 +295,7 @@ fn are_rows_of_two_sources_counted_once() -> bool {
     until("rows of both", || first.seen().predictions.len() + second.seen().predictions.len() >= 800);
     let counts = [first.snapshot().counts, second.snapshot().counts];
     if is_lost(&first) || is_lost(&second) {
+        println!("once more, partitions were lost: {counts:#?}");
         return false;
     }
     // The first goes: the second has everything.
