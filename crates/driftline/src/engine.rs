@@ -18,7 +18,7 @@ use driftline_expose::{CompareQuery, ModelOrigin, ReadError};
 use driftline_source::Taken;
 use driftline_store::{History, HistoryError, HistoryPage, HistoryQuery, StateError};
 use driftline_summary::Reference;
-use driftline_window::WindowError;
+use driftline_window::{Pushed, Refused, WindowError};
 
 pub use counters::VersionCounters;
 pub use model::{LabelCounts, LatestKey, Model, ModelStatus};
@@ -180,9 +180,22 @@ impl Engine {
         batch: &ModelBatch,
         now: Option<EventTime>,
     ) -> Result<Taken, EngineError> {
+        self.push_predictions_by_row(batch, now).map(|(taken, _)| taken)
+    }
+
+    /// The same, and which rows were not folded, in their order.
+    ///
+    /// # Errors
+    /// As [`Engine::push_predictions`].
+    pub fn push_predictions_by_row(
+        &mut self,
+        batch: &ModelBatch,
+        now: Option<EventTime>,
+    ) -> Result<(Taken, Vec<(u32, Refused)>), EngineError> {
         let model = self.model_of(batch)?;
         let pushed = model.push_predictions(batch, now).map_err(|source| fault(batch, source))?;
-        Ok(Taken { accepted: pushed.accepted, duplicates: pushed.duplicates, too_late: pushed.too_late })
+        let Pushed { accepted, duplicates, too_late, refused, .. } = pushed;
+        Ok((Taken { accepted, duplicates, too_late }, refused))
     }
 
     /// Joins labels. `now` is when they arrived; `None` in a replay.

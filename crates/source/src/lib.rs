@@ -18,6 +18,7 @@ mod body;
 mod config;
 mod idempotency;
 mod ingest;
+mod joined;
 mod kafka;
 mod memory;
 mod positions;
@@ -29,6 +30,7 @@ mod submission;
 pub use answer::{IngestAnswer, RejectedRowAnswer};
 pub use config::{IngestOptions, IngestSpec, IngestSpecError};
 pub use ingest::{Clock, Ingest};
+pub use joined::join_small;
 pub use kafka::{
     KafkaCounts, KafkaFault, KafkaOptions, KafkaProperties, KafkaSnapshot, KafkaSource, KafkaSpec,
     KafkaSpecError, KafkaStart, KafkaStartError, KafkaStatus, PartitionSnapshot,

@@ -54,6 +54,14 @@ pub struct Submission {
     pub reply: Reply,
 }
 
+impl Submission {
+    /// The bytes that its rows have in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.batches.iter().map(|batch| batch.rows.get_array_memory_size()).sum()
+    }
+}
+
 /// The way rows came, and what the pipeline must remember of it.
 #[derive(Debug)]
 pub enum Origin {
@@ -101,7 +109,8 @@ pub struct Idempotency {
 /// What became of a submission's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// One for each batch of the submission, in its order; empty if the submission was refused.
+    /// One for each batch of the submission, in its order, or for each submission that was joined into it
+    /// ([`Reply::joined`]); empty if the submission was refused.
     pub taken: Vec<Taken>,
     /// Refused: the `Idempotency-Key` was seen before, with another payload.
     pub conflict: bool,
@@ -184,6 +193,8 @@ pub struct Reply {
     stats: Arc<IngestStats>,
     held: Held,
     on_taken: Option<Box<dyn FnOnce() + Send>>,
+    /// The replies of submissions of one batch each, in the order of their rows.
+    joined: Vec<Self>,
 }
 
 /// What is given back when the rows are through.
@@ -218,11 +229,40 @@ impl Reply {
     pub(crate) fn unheard(event: EventKind, batches: &[ModelBatch], stats: Arc<IngestStats>) -> Self {
         let rows = |batch: &ModelBatch| (batch.schema.model().to_string(), batch.rows.num_rows() as u64);
         let rows = batches.iter().map(rows).collect();
-        Self { sender: None, event, rows, stats, held: Held::Nothing, on_taken: None }
+        Self { sender: None, event, rows, stats, held: Held::Nothing, on_taken: None, joined: Vec::new() }
+    }
+
+    /// The way back to all the senders of submissions of one batch each, whose batches were joined in this order.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn joined(replies: Vec<Self>) -> Self {
+        let first = replies.first().expect("somebody sent the rows");
+        let reply = Self::unheard(first.event, &[], Arc::clone(&first.stats));
+        Self { joined: replies, ..reply }
+    }
+
+    /// How many rows each of the joined submissions has; empty where none were joined.
+    pub fn joined_rows(&self) -> impl Iterator<Item = u64> {
+        self.joined.iter().map(|reply| reply.rows.iter().map(|(_, rows)| rows).sum())
+    }
+
+    /// How many submissions it answers.
+    #[must_use]
+    pub fn senders(&self) -> usize {
+        self.joined.len().max(1)
     }
 
     /// Tells what became of the rows. Call it when they are safe, whatever that means to the pipeline.
     pub fn send(mut self, receipt: Receipt) {
+        if !self.joined.is_empty() {
+            for (place, reply) in self.joined.into_iter().enumerate() {
+                let taken = receipt.taken.get(place).copied().into_iter().collect();
+                reply.send(Receipt { taken, ..receipt.clone() });
+            }
+            return;
+        }
         if receipt.answered.is_some() {
             // What was rejected was counted the first time.
             for (model, rows) in &self.rows {

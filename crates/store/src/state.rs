@@ -346,7 +346,7 @@ impl State {
         }
         buffers.number += 1;
         let number = buffers.number;
-        let mut changes = std::mem::replace(&mut buffers.active, Buffer::new());
+        let mut changes = buffers.active.take();
         changes.set(Table::Meta, NUMBER, Some(number.to_be_bytes().into()));
         let sealed = Sealed { number, changes: Arc::new(changes) };
         buffers.sealed = Some(sealed.clone());

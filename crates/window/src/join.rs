@@ -72,7 +72,7 @@ pub struct PendingError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 ///
 /// Everything about an id is asked after [`PendingStore::load`] of that id, which may read a disk and fail; what
 /// comes after it does neither, so that a batch is joined as a whole or not at all.
-pub trait PendingStore: Send {
+pub trait PendingStore: Send + Sync {
     /// Gets ready what is known of these ids.
     ///
     /// # Errors

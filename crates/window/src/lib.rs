@@ -34,4 +34,4 @@ pub use panes::PaneKey;
 pub use schedule::Due;
 pub use slice::{earliest, slice_by_pane};
 pub use state::RestoreError;
-pub use windower::{Grids, Pushed, Sizes, WindowSummary, Windower};
+pub use windower::{Grids, Pushed, Refused, Sizes, WindowSummary, Windower};

@@ -42,12 +42,23 @@ pub struct Pushed {
     pub duplicates: u64,
     /// Rows older than the retention.
     pub too_late: u64,
+    /// The rows of the batch that were not folded, in their order.
+    pub refused: Vec<(u32, Refused)>,
     /// Rows among the accepted that came after the watermark had passed them.
     pub late: u64,
     /// Labels that had waited for these predictions.
     pub labelled: Labelled,
     /// The reference, if this batch completed the learning.
     pub learned: Option<Reference>,
+}
+
+/// Why a row was not folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Its `prediction_id` was seen before.
+    Duplicate,
+    /// It is older than the retention.
+    TooLate,
 }
 
 /// One window of one version and segment, merged and ready to be evaluated.
@@ -190,18 +201,18 @@ impl Windower {
         let known: Vec<IdKey> = ids.iter().flatten().copied().collect();
         self.pending.load(&known)?;
         let mut seen = FxHashSet::with_capacity_and_hasher(known.len(), FxBuildHasher);
-        let (mut duplicates, mut too_late) = (0, 0);
+        let mut refused = Vec::new();
         let mut kept = Vec::with_capacity(batch.num_rows());
         let mut kept_ids = Vec::with_capacity(batch.num_rows());
         for (row, (&time, id)) in times(batch)?.iter().zip(ids).enumerate() {
             if floor.is_some_and(|floor| EventTime::from_millis(time) < floor) {
-                too_late += 1;
+                refused.push((row as u32, Refused::TooLate));
                 continue;
             }
             if let Some(id) = id
                 && (!seen.insert(id) || self.known_prediction(id).is_some())
             {
-                duplicates += 1;
+                refused.push((row as u32, Refused::Duplicate));
                 continue;
             }
             kept.push(row as u32);
@@ -209,8 +220,11 @@ impl Windower {
         }
         let accepted = kept.len() as u64;
         let rows = take(batch, kept)?;
+        let duplicates = refused.iter().filter(|(_, why)| *why == Refused::Duplicate).count() as u64;
+        let too_late = refused.len() as u64 - duplicates;
         let labelled = Labelled::default();
-        let pushed = Pushed { rows, accepted, duplicates, too_late, late: 0, labelled, learned: None };
+        let pushed =
+            Pushed { rows, accepted, duplicates, too_late, refused, late: 0, labelled, learned: None };
         Ok((pushed, kept_ids))
     }
 

@@ -63,7 +63,13 @@ struct StoredBatch<'a> {
     features: Vec<Feature>,
     segments: Vec<Arc<str>>,
     inferred: bool,
+    #[serde(serialize_with = "as_bytes")]
     rows: std::borrow::Cow<'a, [u8]>,
+}
+
+/// At once, where serde would take them one by one.
+fn as_bytes<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 /// The bytes of a submission that came over HTTP.

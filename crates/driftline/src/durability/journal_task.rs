@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driftline_source::{Receipt, StorageFault, Submission};
+use driftline_source::{Receipt, StorageFault, Submission, join_small};
 use driftline_store::{Journal, JournalError, ReplayError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -12,7 +12,8 @@ use super::committer::{Committed, causes};
 use super::entry::{self, Entry, EntryError};
 use super::{Health, Recovery};
 
-/// Bytes of batches that share one write at most: about 20 ms of a slow disk's time.
+/// Bytes of batches in memory that share one write at most, which has a half of that or less: about 20 ms of a slow disk's
+/// time.
 const GROUP_BYTES: usize = 8 << 20;
 
 /// How often a journal that could not be written is tried, and old files are let go.
@@ -137,17 +138,16 @@ impl JournalTask {
 
     /// Makes a submission durable with all that wait behind it. `false` if the pipeline has gone.
     async fn take(&mut self, first: Submission) -> bool {
+        let mut bytes = first.bytes();
         let mut group = vec![first];
-        let mut payloads = vec![entry::encode(&group[0])];
-        let mut bytes = payloads[0].len();
         while bytes < GROUP_BYTES
             && let Ok(next) = self.submissions.try_recv()
         {
-            let payload = entry::encode(&next);
-            bytes += payload.len();
-            payloads.push(payload);
+            bytes += next.bytes();
             group.push(next);
         }
+        let group = join_small(group);
+        let payloads: Vec<Vec<u8>> = group.iter().map(entry::encode).collect();
         let started = Instant::now();
         match self.journal.append(&payloads) {
             Ok(last) => {
@@ -167,7 +167,8 @@ impl JournalTask {
             }
             Err(error) => {
                 let fault = self.failed(&error);
-                self.health.note(|health| health.figures.journal_refused += group.len() as u64);
+                let refused: usize = group.iter().map(|submission| submission.reply.senders()).sum();
+                self.health.note(|health| health.figures.journal_refused += refused as u64);
                 for submission in group {
                     submission.reply.send(Receipt::refused(fault));
                 }

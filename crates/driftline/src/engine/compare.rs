@@ -26,15 +26,23 @@ pub(super) fn compare(model: &Model, query: &CompareQuery) -> Result<Arc<WindowR
     let segment = segment.as_ref();
     let (name, (start, end)) = period(model, &query.current)?;
     let version = query.version.as_deref();
-    let current = rows_of(model, (start, end), version, segment)?;
-    let reference = match &query.reference {
-        ReferencePeriod::Reference => fixed(model, segment, model.config().reference.kind())
-            .ok_or_else(|| ReadError::NotFound { what: no_reference(model, segment) })?,
+    let (current, reference) = match &query.reference {
+        ReferencePeriod::Reference => {
+            let current = rows_of(model, (start, end), version, segment)?;
+            let reference = fixed(model, segment, model.config().reference.kind())
+                .ok_or_else(|| ReadError::NotFound { what: no_reference(model, segment) })?;
+            (current, reference)
+        }
         ReferencePeriod::Period(other) => {
             let (_, other) = period(model, other)?;
             let other_version = query.reference_version.as_deref().or(version);
-            let found = rows_of(model, other, other_version, segment)?;
-            Found { version: query.reference_version.clone(), ..found }
+            // Rows wait for the answer: each side is merged on a core of its own.
+            let (current, found) = std::thread::scope(|scope| {
+                let found = scope.spawn(|| rows_of(model, other, other_version, segment));
+                let current = rows_of(model, (start, end), version, segment);
+                (current, found.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            (current?, Found { version: query.reference_version.clone(), ..found? })
         }
     };
     let length_seconds = end.since(start).as_secs_f64();

@@ -24,21 +24,26 @@ pub(super) fn count(rows: &RecordBatch, versions: &mut BTreeMap<String, VersionC
     };
     let latency = numbers(rows, layout::LATENCY_MS);
     let weights = numbers(rows, layout::WEIGHT);
-    for row in 0..rows.num_rows() {
-        let name = version(row).unwrap_or_default();
+    let mut next = 0;
+    while next < rows.num_rows() {
+        // Rows of a version come in runs.
+        let name = version(next).unwrap_or_default();
         let known = versions.contains_key(name) || versions.len() < bound;
         let counters =
             versions.entry(if known { name } else { driftline_window::OTHER }.to_owned()).or_default();
-        counters.rows += 1;
-        if let Some(status) = status(row) {
-            let weight = weights.and_then(|column| number(column, row)).unwrap_or(1.0);
-            match counters.status.get_mut(status) {
-                Some(count) => *count += weight,
-                None => drop(counters.status.insert(status.to_owned(), weight)),
+        while next < rows.num_rows() && version(next).unwrap_or_default() == name {
+            counters.rows += 1;
+            if let Some(status) = status(next) {
+                let weight = weights.and_then(|column| number(column, next)).unwrap_or(1.0);
+                match counters.status.get_mut(status) {
+                    Some(count) => *count += weight,
+                    None => drop(counters.status.insert(status.to_owned(), weight)),
+                }
             }
-        }
-        if let Some(millis) = latency.and_then(|column| number(column, row)) {
-            counters.latency.observe(millis / 1e3);
+            if let Some(millis) = latency.and_then(|column| number(column, next)) {
+                counters.latency.observe(millis / 1e3);
+            }
+            next += 1;
         }
     }
 }

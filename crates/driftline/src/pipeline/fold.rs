@@ -4,9 +4,36 @@ use std::time::Duration;
 
 use driftline_events::{EventTime, ModelBatch, ModelId};
 use driftline_source::{EventKind, Idempotency, Origin, Receipt, Submission, Taken};
+use driftline_window::Refused;
 
 use super::{Pipeline, report_failure};
 use crate::durability::Journaled;
+
+/// What came of a batch.
+enum Folded {
+    /// Its counts, and the rows that were not folded, in their order.
+    Of(Taken, Vec<(u32, Refused)>),
+    /// The engine would not take it.
+    Fault,
+}
+
+/// What became of the rows of each submission, of those that were joined into one batch.
+fn apart(joined: &[u64], refused: &[(u32, Refused)]) -> Vec<Taken> {
+    let (mut end, mut refused) = (0, refused.iter().peekable());
+    let part = |rows: &u64| {
+        end += rows;
+        let mut taken = Taken { accepted: *rows, ..Taken::default() };
+        while let Some((_, why)) = refused.next_if(|(row, _)| u64::from(*row) < end) {
+            taken.accepted -= 1;
+            match why {
+                Refused::Duplicate => taken.duplicates += 1,
+                Refused::TooLate => taken.too_late += 1,
+            }
+        }
+        taken
+    };
+    joined.iter().map(part).collect()
+}
 
 /// Between attempts to read a disk that fails.
 const RETRY: Duration = Duration::from_millis(250);
@@ -20,8 +47,13 @@ impl Pipeline {
                 for batch in &entry.batches {
                     self.make_known(batch);
                 }
-                let folded =
-                    self.fold_once(entry.event, &entry.batches, entry.arrival, entry.idempotency.as_ref());
+                let folded = self.fold_once(
+                    entry.event,
+                    &entry.batches,
+                    entry.arrival,
+                    entry.idempotency.as_ref(),
+                    &[],
+                );
                 self.parts.checkpoints.folded_journal(seq);
                 folded.is_some()
             }
@@ -52,7 +84,10 @@ impl Pipeline {
             Origin::Http { idempotency, .. } => idempotency.as_ref(),
             Origin::Kafka { .. } => None,
         };
-        let Some(receipt) = self.fold_once(event, &batches, arrival, idempotency) else { return false };
+        let joined: Vec<u64> = reply.joined_rows().collect();
+        let Some(receipt) = self.fold_once(event, &batches, arrival, idempotency, &joined) else {
+            return false;
+        };
         let checkpoints = &mut self.parts.checkpoints;
         seq.into_iter().for_each(|seq| checkpoints.folded_journal(seq));
         if let Origin::Kafka { positions, durable, .. } = origin {
@@ -63,13 +98,15 @@ impl Pipeline {
         true
     }
 
-    /// Folds rows unless their request came before. `None` if the disk cannot be read and nobody waits any longer.
+    /// Folds rows unless their request came before; `joined` says how many rows each of the submissions has that were
+    /// joined into one batch. `None` if the disk cannot be read and nobody waits any longer.
     fn fold_once(
         &mut self,
         event: EventKind,
         batches: &[ModelBatch],
         arrival: EventTime,
         idempotency: Option<&Idempotency>,
+        joined: &[u64],
     ) -> Option<Receipt> {
         if let Some(idempotency) = idempotency {
             let known = loop {
@@ -82,24 +119,32 @@ impl Pipeline {
                 return known;
             }
         }
-        let taken: Vec<Taken> =
-            batches.iter().map(|batch| self.fold(event, batch, arrival)).collect::<Option<_>>()?;
+        let mut taken = Vec::with_capacity(batches.len().max(joined.len()));
+        for batch in batches {
+            match self.fold(event, batch, arrival)? {
+                Folded::Of(all, _) if joined.is_empty() => taken.push(all),
+                Folded::Of(_, refused) => taken.extend(apart(joined, &refused)),
+                Folded::Fault => taken.extend(vec![Taken::default(); joined.len().max(1)]),
+            }
+        }
         if let Some(idempotency) = idempotency {
             self.parts.requests.remember(idempotency, arrival, &taken);
         }
         Some(Receipt::of(taken))
     }
 
-    fn fold(&mut self, event: EventKind, batch: &ModelBatch, arrival: EventTime) -> Option<Taken> {
+    fn fold(&mut self, event: EventKind, batch: &ModelBatch, arrival: EventTime) -> Option<Folded> {
         loop {
             let outcome = match event {
-                EventKind::Prediction => self.parts.engine.push_predictions(batch, Some(arrival)),
-                EventKind::Label => self.parts.engine.push_labels(batch, Some(arrival)),
+                EventKind::Prediction => self.parts.engine.push_predictions_by_row(batch, Some(arrival)),
+                EventKind::Label => {
+                    self.parts.engine.push_labels(batch, Some(arrival)).map(|taken| (taken, Vec::new()))
+                }
             };
             match outcome {
-                Ok(taken) => {
+                Ok((taken, refused)) => {
                     self.parts.health.note(|health| health.read_fault = None);
-                    return Some(taken);
+                    return Some(Folded::Of(taken, refused));
                 }
                 // Nothing of the batch was folded: what is durable already must be folded before what comes next.
                 Err(error) if error.is_storage() => self.wait_for_disk(&error)?,
@@ -107,7 +152,7 @@ impl Pipeline {
                     // One model's fault takes neither the service nor the other models with it.
                     self.refused_rows += batch.rows.num_rows() as u64;
                     report_failure(&error);
-                    return Some(Taken::default());
+                    return Some(Folded::Fault);
                 }
             }
         }
@@ -125,5 +170,20 @@ impl Pipeline {
         }
         std::thread::sleep(RETRY);
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_joined_is_told_of_its_own_rows() {
+        let refused = [(0, Refused::Duplicate), (3, Refused::TooLate), (4, Refused::Duplicate)];
+        let taken = |accepted, duplicates, too_late| Taken { accepted, duplicates, too_late };
+        assert_eq!(
+            apart(&[1, 2, 2, 1], &refused),
+            [taken(0, 1, 0), taken(2, 0, 0), taken(0, 1, 1), taken(1, 0, 0)]
+        );
     }
 }

@@ -1,6 +1,5 @@
 //! What was put last, in memory.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,60 +20,67 @@ impl RecentBudget {
     }
 }
 
-/// The entries that were put last; those put first go first.
+/// The entries that were put last. They go by generations: to let the older one go at once costs a fraction of what letting
+/// entries go one by one does, in the order they came.
 #[derive(Debug)]
 pub(super) struct Recent<T> {
-    entries: FxHashMap<IdKey, T>,
-    /// In the order they were put; an id may be there in vain.
-    order: VecDeque<IdKey>,
+    young: FxHashMap<IdKey, T>,
+    old: FxHashMap<IdKey, T>,
     budget: Arc<RecentBudget>,
 }
 
 impl<T> Recent<T> {
     pub(super) fn new(budget: Arc<RecentBudget>) -> Self {
         budget.shares.fetch_add(1, Ordering::Relaxed);
-        Self { entries: FxHashMap::default(), order: VecDeque::new(), budget }
+        Self { young: FxHashMap::default(), old: FxHashMap::default(), budget }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.young.len() + self.old.len()
     }
 
     pub(super) fn get(&self, id: IdKey) -> Option<&T> {
-        self.entries.get(&id)
+        self.young.get(&id).or_else(|| self.old.get(&id))
     }
 
-    pub(super) fn put(&mut self, id: IdKey, entry: T) {
-        if self.entries.insert(id, entry).is_none() {
-            self.order.push_back(id);
+    /// Keeps an entry; gives the one that it replaces.
+    pub(super) fn put(&mut self, id: IdKey, entry: T) -> Option<T> {
+        let former = self.young.insert(id, entry).or_else(|| self.old.remove(&id));
+        if former.is_none() {
             self.budget.used.fetch_add(1, Ordering::Relaxed);
         }
+        former
     }
 
     pub(super) fn remove(&mut self, id: IdKey) {
-        if self.entries.remove(&id).is_some() {
+        if self.young.remove(&id).or_else(|| self.old.remove(&id)).is_some() {
             self.budget.used.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Lets entries go while there are too many in all, down to an equal share. Whoever holds more than that gives
-    /// way when it is its turn.
+    /// Lets entries go while there are more than others leave room for, and more than an equal share. Whoever holds more
+    /// than that gives way when it is its turn.
     pub(super) fn shrink(&mut self) {
         let share = self.budget.limit / self.budget.shares.load(Ordering::Relaxed).max(1);
-        while let Some(&id) = self.order.front() {
-            let is_over = self.budget.used.load(Ordering::Relaxed) > self.budget.limit && self.len() > share;
-            let is_in_vain = self.order.len() > 2 * self.len() + SPARE;
-            if !is_over && !is_in_vain {
-                break;
-            }
-            self.order.pop_front();
-            self.remove(id);
+        let others = self.budget.used.load(Ordering::Relaxed).saturating_sub(self.len());
+        let allowed = self.budget.limit.saturating_sub(others).max(share);
+        if self.young.len() > allowed / 2 {
+            self.let_old_go();
+        }
+        while self.len() > allowed {
+            self.let_old_go();
         }
         // Memory of a time with more in it is given back.
-        if self.entries.capacity() > 4 * self.len() + SPARE {
-            self.entries.shrink_to(2 * self.len());
-            self.order.shrink_to(2 * self.order.len());
+        if self.young.capacity() > 4 * self.len() + SPARE {
+            self.young.shrink_to(2 * self.len());
         }
+    }
+
+    fn let_old_go(&mut self) {
+        self.budget.used.fetch_sub(self.old.len(), Ordering::Relaxed);
+        let room = self.young.capacity();
+        self.old =
+            std::mem::replace(&mut self.young, FxHashMap::with_capacity_and_hasher(room, Default::default()));
     }
 }
 
@@ -83,7 +89,7 @@ const SPARE: usize = 1_000;
 
 impl<T> Drop for Recent<T> {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.entries.len(), Ordering::Relaxed);
+        self.budget.used.fetch_sub(self.len(), Ordering::Relaxed);
         self.budget.shares.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -159,23 +159,13 @@ impl<T: Entry> Shelf<T> {
     }
 
     pub(super) fn put(&mut self, state: &State, id: IdKey, entry: T) {
-        let time = entry.time();
-        let former = self.get(id).map(|former| (former.time(), former.is_labelled()));
-        let is_late = time < self.floor;
-        {
-            let mut counts = self.counts.lock();
-            if let Some((time, was_labelled)) = former {
-                counts.take(time, was_labelled);
-            }
-            if !is_late {
-                counts.add(time, entry.is_labelled());
-            }
-        }
-        if is_late {
+        let (time, is_labelled) = (entry.time(), entry.is_labelled());
+        if time < self.floor {
             self.late.entries += 1;
-            self.late.labelled += u64::from(entry.is_labelled());
+            self.late.labelled += u64::from(is_labelled);
             self.late.early += u64::from(time.floor(MINUTE).saturating_add(MINUTE) > self.before);
-            if former.is_some() {
+            if let Some(former) = self.get(id) {
+                self.counts.lock().take(former.time(), former.is_labelled());
                 self.forget(state, id);
             }
             return;
@@ -183,8 +173,14 @@ impl<T: Entry> Shelf<T> {
         self.bytes.clear();
         entry.encode(&mut self.bytes);
         state.put_bytes(self.table, &self.key(id), &self.bytes);
-        self.loaded.remove(&id);
-        self.recent.put(id, entry);
+        let loaded = if self.loaded.is_empty() { None } else { self.loaded.remove(&id) };
+        // What is older than the floor was taken from the counts when it was forgotten.
+        let former = self.recent.put(id, entry).or(loaded).filter(|former| former.time() >= self.floor);
+        let mut counts = self.counts.lock();
+        if let Some(former) = former {
+            counts.take(former.time(), former.is_labelled());
+        }
+        counts.add(time, is_labelled);
     }
 
     pub(super) fn take(&mut self, state: &State, id: IdKey) -> Option<T>
