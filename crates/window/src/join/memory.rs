@@ -16,61 +16,91 @@ pub struct MemoryPending {
 }
 
 /// Entries of one kind, found by id and forgotten by age.
+///
+/// They lie by the minute they belong to, in the order they came; the table has only their places. A table of the entries
+/// themselves would be moved whole each time it grows.
 #[derive(Debug)]
 struct Aged<T> {
-    entries: FxHashMap<IdKey, T>,
-    /// Ids by the minute they belong to; an id may be listed in vain.
-    minutes: BTreeMap<EventTime, Vec<IdKey>>,
-    /// Ids in `minutes`, those in vain included.
-    listed: usize,
+    places: FxHashMap<IdKey, Place>,
+    /// No minute is empty.
+    minutes: BTreeMap<EventTime, Vec<(IdKey, T)>>,
     capacity: usize,
+}
+
+/// Where an entry lies.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    minute: EventTime,
+    at: u32,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Ids listed in vain that are left until it pays to list all anew.
-const SPARE_LISTED: usize = 10_000;
-
 impl<T> Aged<T> {
     fn new(capacity: usize) -> Self {
-        Self { entries: FxHashMap::default(), minutes: BTreeMap::new(), listed: 0, capacity }
+        Self { places: FxHashMap::default(), minutes: BTreeMap::new(), capacity }
     }
 
-    fn put(&mut self, id: IdKey, time: EventTime, entry: T, time_of: impl Fn(&T) -> EventTime) {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn get(&self, id: IdKey) -> Option<&T> {
+        let Place { minute, at } = *self.places.get(&id)?;
+        self.minutes.get(&minute)?.get(at as usize).map(|(_, entry)| entry)
+    }
+
+    fn get_mut(&mut self, id: IdKey) -> Option<&mut T> {
+        let Place { minute, at } = *self.places.get(&id)?;
+        self.minutes.get_mut(&minute)?.get_mut(at as usize).map(|(_, entry)| entry)
+    }
+
+    fn put(&mut self, id: IdKey, time: EventTime, entry: T) {
         let minute = time.floor(MINUTE);
-        let listed =
-            self.entries.insert(id, entry).is_some_and(|former| time_of(&former).floor(MINUTE) == minute);
-        if !listed {
-            self.minutes.entry(minute).or_default().push(id);
-            self.listed += 1;
+        let entries = self.minutes.entry(minute).or_default();
+        let at = u32::try_from(entries.len()).expect("a minute's entries are numbered in 32 bits");
+        entries.push((id, entry));
+        if let Some(former) = self.places.insert(id, Place { minute, at }) {
+            self.take_out(former);
         }
-        if self.listed > 2 * self.entries.len() + SPARE_LISTED {
-            self.minutes.clear();
-            for (&id, entry) in &self.entries {
-                self.minutes.entry(time_of(entry).floor(MINUTE)).or_default().push(id);
+    }
+
+    fn remove(&mut self, id: IdKey) -> Option<T> {
+        let place = self.places.remove(&id)?;
+        Some(self.take_out(place))
+    }
+
+    /// Takes an entry out of its minute; the minute's last takes its place.
+    fn take_out(&mut self, Place { minute, at }: Place) -> T {
+        let entries = self.minutes.get_mut(&minute).expect("a place is of a minute that is there");
+        let (_, entry) = entries.swap_remove(at as usize);
+        match entries.get(at as usize) {
+            Some((moved, _)) => {
+                let moved = self.places.get_mut(moved).expect("every entry has its place");
+                moved.at = at;
             }
-            self.listed = self.entries.len();
+            None if entries.is_empty() => drop(self.minutes.remove(&minute)),
+            None => {}
         }
+        entry
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.minutes.values().flatten().map(|(_, entry)| entry)
     }
 
     /// Forgets whole minutes that ended before `before`, then the oldest minutes while there are too many entries.
-    fn expire(&mut self, before: EventTime, time_of: impl Fn(&T) -> EventTime) -> Vec<(T, bool)> {
+    fn expire(&mut self, before: EventTime) -> Vec<(T, bool)> {
         let mut gone = Vec::new();
-        while let Some((&minute, _)) = self.minutes.first_key_value() {
-            let over = minute.saturating_add(MINUTE) <= before;
-            let full = self.entries.len() > self.capacity;
+        while let Some(first) = self.minutes.first_entry() {
+            let over = first.key().saturating_add(MINUTE) <= before;
+            let full = self.places.len() > self.capacity;
             if !over && !full {
                 break;
             }
-            let ids = self.minutes.remove(&minute).expect("the minute was just seen");
-            self.listed -= ids.len();
-            for id in ids {
-                // An entry that was replaced since is listed under its new minute too.
-                if self.entries.get(&id).is_some_and(|entry| time_of(entry).floor(MINUTE) == minute)
-                    && let Some(entry) = self.entries.remove(&id)
-                {
-                    gone.push((entry, !over));
-                }
+            for (id, entry) in first.remove() {
+                self.places.remove(&id);
+                gone.push((entry, !over));
             }
         }
         gone
@@ -91,47 +121,47 @@ impl PendingStore for MemoryPending {
     }
 
     fn prediction(&self, id: IdKey) -> Option<&Pending> {
-        self.predictions.entries.get(&id)
+        self.predictions.get(id)
     }
 
     fn put_prediction(&mut self, id: IdKey, pending: Pending) {
-        self.predictions.put(id, pending.time, pending, |pending| pending.time);
+        self.predictions.put(id, pending.time, pending);
     }
 
     fn set_label(&mut self, id: IdKey, word: Word) {
-        if let Some(pending) = self.predictions.entries.get_mut(&id) {
+        if let Some(pending) = self.predictions.get_mut(id) {
             pending.label = Some(word);
         }
     }
 
     fn waiting(&self, id: IdKey) -> Option<&Word> {
-        self.waiting.entries.get(&id)
+        self.waiting.get(id)
     }
 
     fn put_waiting(&mut self, id: IdKey, word: Word) {
-        self.waiting.put(id, word.time, word, |word| word.time);
+        self.waiting.put(id, word.time, word);
     }
 
     fn take_waiting(&mut self, id: IdKey) -> Option<Word> {
-        self.waiting.entries.remove(&id)
+        self.waiting.remove(id)
     }
 
     fn each_labelled(&self, show: &mut dyn FnMut(&Pending)) -> Result<(), PendingError> {
         let has_label = |pending: &&Pending| matches!(pending.label, Some(Word { label: Some(_), .. }));
-        self.predictions.entries.values().filter(has_label).for_each(show);
+        self.predictions.iter().filter(has_label).for_each(show);
         Ok(())
     }
 
     fn expire(&mut self, before: EventTime) -> Expired {
         let mut expired = Expired::default();
-        for (pending, early) in self.predictions.expire(before, |pending| pending.time) {
+        for (pending, early) in self.predictions.expire(before) {
             match pending.label {
                 Some(Word { label: Some(_), .. }) => expired.labelled += 1,
                 _ => expired.unlabelled += 1,
             }
             expired.early += u64::from(early);
         }
-        for (_, early) in self.waiting.expire(before, |word| word.time) {
+        for (_, early) in self.waiting.expire(before) {
             expired.unmatched_labels += 1;
             expired.early += u64::from(early);
         }
@@ -139,10 +169,10 @@ impl PendingStore for MemoryPending {
     }
 
     fn predictions(&self) -> usize {
-        self.predictions.entries.len()
+        self.predictions.len()
     }
 
     fn waiting_labels(&self) -> usize {
-        self.waiting.entries.len()
+        self.waiting.len()
     }
 }
