@@ -13,8 +13,8 @@ use crate::submission::{EventKind, Origin, Reply, Submission};
 /// Submissions up to this many rows are joined: above, a batch is worth its columns.
 const SMALL_ROWS: usize = 32;
 
-/// Joins small submissions (predictions of one model, without an idempotency key) of the same model and columns. Those of a model keep their order; each sender is told of its own
-/// rows.
+/// Joins small submissions (predictions of one model, without an idempotency key) of the same model and columns. Those of a
+/// model keep their order; each sender is told of its own rows.
 #[must_use]
 pub fn join_small(group: Vec<Submission>) -> Vec<Submission> {
     let mut runs: Vec<Vec<Submission>> = Vec::with_capacity(group.len());
@@ -52,10 +52,7 @@ fn can_join(one: &Submission, other: &Submission) -> bool {
 }
 
 fn joined(mut run: Vec<Submission>) -> Vec<Submission> {
-    let (Some(first), Some(last)) = (run.first(), run.last()) else { return run };
-    if run.len() == 1 {
-        return run;
-    }
+    let [first, _, ..] = run.as_slice() else { return run };
     let batches = run.iter().flat_map(|submission| &submission.batches);
     let schema = Arc::clone(&first.batches[0].schema);
     let Ok(rows) = concat_batches(first.batches[0].rows.schema_ref(), batches.map(|batch| &batch.rows))
@@ -63,7 +60,8 @@ fn joined(mut run: Vec<Submission>) -> Vec<Submission> {
         // A dictionary that is too large for its keys, say: they go one by one.
         return run;
     };
-    let origin = Origin::Http { arrival: last.origin.arrival(), idempotency: None };
+    // The time moves on with it before a row is looked at: by the last arrival the first rows could be too late.
+    let origin = Origin::Http { arrival: first.origin.arrival(), idempotency: None };
     let replies = run.drain(..).map(|submission| submission.reply).collect();
     let batches = vec![ModelBatch { schema, rows }];
     vec![Submission { event: EventKind::Prediction, batches, origin, reply: Reply::joined(replies) }]
@@ -116,7 +114,7 @@ mod tests {
         let mut group = join_small(vec![one, two, three]);
         assert_eq!(group.iter().map(values).collect::<Vec<_>>(), [vec![1.0, 3.0, 4.0], vec![2.0]]);
         let (other, joined) = (group.remove(1), group.remove(0));
-        assert_eq!(joined.origin.arrival(), EventTime::from_millis(2), "when the last of them came");
+        assert_eq!(joined.origin.arrival(), EventTime::from_millis(1), "when the first of them came");
         assert_eq!((joined.reply.senders(), other.reply.senders()), (2, 1));
         assert_eq!(joined.reply.joined_rows().collect::<Vec<_>>(), [1, 2]);
         let taken = [Taken { duplicates: 1, ..Taken::default() }, Taken { accepted: 2, ..Taken::default() }];

@@ -255,11 +255,11 @@ impl Reply {
     }
 
     /// Tells what became of the rows. Call it when they are safe, whatever that means to the pipeline.
-    pub fn send(mut self, receipt: Receipt) {
+    pub fn send(mut self, mut receipt: Receipt) {
         if !self.joined.is_empty() {
-            for (place, reply) in self.joined.into_iter().enumerate() {
-                let taken = receipt.taken.get(place).copied().into_iter().collect();
-                reply.send(Receipt { taken, ..receipt.clone() });
+            let mut taken = std::mem::take(&mut receipt.taken).into_iter();
+            for reply in self.joined {
+                reply.send(Receipt { taken: taken.next().into_iter().collect(), ..receipt.clone() });
             }
             return;
         }

@@ -37,10 +37,16 @@ pub(super) fn compare(model: &Model, query: &CompareQuery) -> Result<Arc<WindowR
             let (_, other) = period(model, other)?;
             let other_version = query.reference_version.as_deref().or(version);
             // Rows wait for the answer: each side is merged on a core of its own.
+            let reference = || rows_of(model, other, other_version, segment);
             let (current, found) = std::thread::scope(|scope| {
-                let found = scope.spawn(|| rows_of(model, other, other_version, segment));
+                let found = std::thread::Builder::new().spawn_scoped(scope, reference);
                 let current = rows_of(model, (start, end), version, segment);
-                (current, found.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                // Where there are no more threads to be had, one after the other.
+                let found = match found {
+                    Ok(found) => found.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    Err(_) => reference(),
+                };
+                (current, found)
             });
             (current?, Found { version: query.reference_version.clone(), ..found? })
         }

@@ -71,16 +71,19 @@ impl<T> Recent<T> {
             self.let_old_go();
         }
         // Memory of a time with more in it is given back.
-        if self.young.capacity() > 4 * self.len() + SPARE {
-            self.young.shrink_to(2 * self.len());
+        let room = 4 * self.len() + SPARE;
+        for entries in [&mut self.young, &mut self.old] {
+            if entries.capacity() > room {
+                entries.shrink_to(2 * entries.len());
+            }
         }
     }
 
     fn let_old_go(&mut self) {
         self.budget.used.fetch_sub(self.old.len(), Ordering::Relaxed);
-        let room = self.young.capacity();
-        self.old =
-            std::mem::replace(&mut self.young, FxHashMap::with_capacity_and_hasher(room, Default::default()));
+        // Its room is for those to come.
+        self.old.clear();
+        std::mem::swap(&mut self.old, &mut self.young);
     }
 }
 
@@ -91,5 +94,39 @@ impl<T> Drop for Recent<T> {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.len(), Ordering::Relaxed);
         self.budget.shares.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: usize) -> IdKey {
+        IdKey::new(&number.to_string())
+    }
+
+    #[test]
+    fn the_later_half_stays_and_who_gives_way_gives_its_room_back() {
+        let budget = RecentBudget::new(10_000);
+        let (mut one, mut other) = (Recent::new(Arc::clone(&budget)), Recent::new(Arc::clone(&budget)));
+        for number in 0..30_000 {
+            assert_eq!(one.put(id(number), number), None);
+            one.shrink();
+        }
+        assert!((5_000..=10_000).contains(&one.len()), "{}", one.len());
+        assert!((25_000..30_000).all(|number| one.get(id(number)) == Some(&number)));
+        assert_eq!(one.put(id(26_000), 1), Some(26_000), "it replaces one of either generation");
+        for number in 0..30_000 {
+            other.put(id(number), number);
+            other.shrink();
+            one.shrink();
+        }
+        assert!(one.len() <= 5_000 && other.len() >= 4_000, "{} {}", one.len(), other.len());
+        (0..30_000).for_each(|number| one.remove(id(number)));
+        one.shrink();
+        assert!(one.young.capacity() + one.old.capacity() <= 2 * SPARE + 2, "an empty one takes no room");
+        assert_eq!(budget.used.load(Ordering::Relaxed), other.len());
+        drop(other);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 }
