@@ -12,8 +12,7 @@ use super::committer::{Committed, causes};
 use super::entry::{self, Entry, EntryError};
 use super::{Health, Recovery};
 
-/// Bytes of batches in memory that share one write at most, which has a half of that or less: about 20 ms of a slow disk's
-/// time.
+/// Bytes in memory of batches that share one write at most. Compressed that is less: at most about 20 ms of a slow disk's time.
 const GROUP_BYTES: usize = 8 << 20;
 
 /// How often a journal that could not be written is tried, and old files are let go.

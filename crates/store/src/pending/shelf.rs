@@ -173,7 +173,7 @@ impl<T: Entry> Shelf<T> {
         self.bytes.clear();
         entry.encode(&mut self.bytes);
         state.put_bytes(self.table, &self.key(id), &self.bytes);
-        let loaded = if self.loaded.is_empty() { None } else { self.loaded.remove(&id) };
+        let loaded = self.loaded.remove(&id);
         // What is older than the floor was taken from the counts when it was forgotten.
         let former = self.recent.put(id, entry).or(loaded).filter(|former| former.time() >= self.floor);
         let mut counts = self.counts.lock();

@@ -17,8 +17,8 @@ pub struct MemoryPending {
 
 /// Entries of one kind, found by id and forgotten by age.
 ///
-/// They lie by the minute they belong to, in the order they came; the table has only their places. A table of the entries
-/// themselves would be moved whole each time it grows.
+/// They lie by the minute they belong to; the table has only their places. A table of the entries themselves would be moved
+/// whole each time it grows.
 #[derive(Debug)]
 struct Aged<T> {
     places: FxHashMap<IdKey, Place>,
