@@ -66,11 +66,29 @@ pub struct JsonMessage<'a> {
 pub struct DecodedMessages {
     /// What came out.
     pub decoded: Decoded,
+    /// What each message brought, in their order, where that can be told: of predictions, if no message has rows of
+    /// several models, nor any of a model that was not known before.
+    pub parts: Option<Vec<MessagePart>>,
     /// The first row of each message.
     starts: Vec<u64>,
 }
 
+/// What one of several messages brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessagePart {
+    /// The batch that has its rows, by its place in [`Decoded::batches`]; `None` if none was taken.
+    pub batch: Option<usize>,
+    /// How many rows of the batch are its own: they follow those of the messages before it.
+    pub rows: u64,
+    /// Fields of its rows that were not used.
+    pub ignored_fields: u64,
+}
+
 impl DecodedMessages {
+    fn of(json::Read { decoded, starts, parts }: json::Read) -> Self {
+        Self { decoded, parts, starts }
+    }
+
     /// The message that a row is of, by its place in the slice, and the row's position in that message.
     #[must_use]
     pub fn place_of(&self, row: u64) -> (usize, u64) {
@@ -137,7 +155,7 @@ pub fn decode_predictions(
     check_length(payload, context)?;
     match carrier {
         Carrier::Json => {
-            json::decode_predictions(json::Payload::Bytes(payload), context).map(|(decoded, _)| decoded)
+            json::decode_predictions(json::Payload::Bytes(payload), context).map(|read| read.decoded)
         }
         Carrier::ArrowStream => flat::decode_predictions(payload, context),
     }
@@ -154,9 +172,7 @@ pub fn decode_labels(
 ) -> Result<Decoded, PayloadError> {
     check_length(payload, context)?;
     match carrier {
-        Carrier::Json => {
-            json::decode_labels(json::Payload::Bytes(payload), context).map(|(decoded, _)| decoded)
-        }
+        Carrier::Json => json::decode_labels(json::Payload::Bytes(payload), context).map(|read| read.decoded),
         Carrier::ArrowStream => flat::decode_labels(payload, context),
     }
 }
@@ -170,8 +186,7 @@ pub fn predictions_from_messages(
     messages: &[JsonMessage<'_>],
     context: &DecodeContext<'_>,
 ) -> Result<DecodedMessages, PayloadError> {
-    let (decoded, starts) = json::decode_predictions(json::Payload::Messages(messages), context)?;
-    Ok(DecodedMessages { decoded, starts })
+    json::decode_predictions(json::Payload::Messages(messages), context).map(DecodedMessages::of)
 }
 
 /// Reads label events that came as messages, as [`predictions_from_messages`] does predictions.
@@ -182,8 +197,7 @@ pub fn labels_from_messages(
     messages: &[JsonMessage<'_>],
     context: &DecodeContext<'_>,
 ) -> Result<DecodedMessages, PayloadError> {
-    let (decoded, starts) = json::decode_labels(json::Payload::Messages(messages), context)?;
-    Ok(DecodedMessages { decoded, starts })
+    json::decode_labels(json::Payload::Messages(messages), context).map(DecodedMessages::of)
 }
 
 /// Reads prediction events from a table with the flat columns of an Arrow payload (`feature.age`, …).

@@ -28,8 +28,8 @@ mod span;
 mod time;
 
 pub use decode::{
-    DecodeContext, Decoded, DecodedMessages, JsonMessage, ModelBatch, RejectedRow, decode_labels,
-    decode_predictions, labels_from_arrow, labels_from_messages, predictions_from_arrow,
+    DecodeContext, Decoded, DecodedMessages, JsonMessage, MessagePart, ModelBatch, RejectedRow,
+    decode_labels, decode_predictions, labels_from_arrow, labels_from_messages, predictions_from_arrow,
     predictions_from_messages,
 };
 pub use encoding::{Encoding, decompress};

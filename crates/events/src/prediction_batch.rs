@@ -74,6 +74,10 @@ impl PredictionBatch {
         &self.schema
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
     /// Rows times columns.
     pub(crate) fn cells(&self) -> usize {
         let columns =

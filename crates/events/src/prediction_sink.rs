@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::event::{Event, Field, PredictionFacts, Rules};
 use crate::prediction_batch::{FIXED_COLUMNS, PredictionBatch};
 use crate::reject::{Fault, Reason, Rejections, shown};
-use crate::{DecodeContext, Decoded, Feature, Limits, ModelSchema, PayloadError};
+use crate::{DecodeContext, Decoded, Feature, Limits, MessagePart, ModelSchema, PayloadError};
 
 /// The name of the model that an event belongs to.
 pub(crate) fn model_name<'e>(event: &'e Event<'_>, context: &DecodeContext<'e>) -> Result<&'e str, Fault> {
@@ -18,6 +18,13 @@ pub(crate) fn model_name<'e>(event: &'e Event<'_>, context: &DecodeContext<'e>) 
         }
         (None, value) => Err(Fault::new(Reason::BadModel, format!("model is {value}, and should be text"))),
     }
+}
+
+/// How far a sink had come when a part of its payload began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mark {
+    taken: usize,
+    ignored: u64,
 }
 
 /// The prediction batches of one payload.
@@ -31,6 +38,8 @@ pub(crate) struct PredictionSink<'c> {
     /// Rows times columns of all batches.
     cells: usize,
     ignored: u64,
+    /// The place of every row that was added, where somebody asks for it.
+    placed: Option<Vec<u32>>,
 }
 
 struct Model {
@@ -49,7 +58,41 @@ impl<'c> PredictionSink<'c> {
             last: None,
             cells: 0,
             ignored: 0,
+            placed: None,
         }
+    }
+
+    /// Notes which batch each row goes to.
+    pub(crate) fn note_places(&mut self) {
+        self.placed = Some(Vec::new());
+    }
+
+    /// How far it has come.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { taken: self.placed.as_ref().map_or(0, Vec::len), ignored: self.ignored }
+    }
+
+    /// What the parts of a payload that began at these marks brought; `None` if a part has rows of several models, or
+    /// places were not noted.
+    pub(crate) fn parts(&self, marks: &[Mark]) -> Option<Vec<MessagePart>> {
+        let placed = self.placed.as_deref()?;
+        let mut batches = 0;
+        let mut batch_of = Vec::with_capacity(self.models.len());
+        for model in &self.models {
+            batch_of.push(batches);
+            batches += usize::from(!model.batch.is_empty());
+        }
+        let ends = marks.iter().skip(1).copied().chain([self.mark()]);
+        let part = |(begin, end): (&Mark, Mark)| {
+            let rows = &placed[begin.taken..end.taken];
+            let first = rows.first().copied();
+            rows.iter().all(|place| Some(*place) == first).then(|| MessagePart {
+                batch: first.map(|place| batch_of[place as usize]),
+                rows: rows.len() as u64,
+                ignored_fields: end.ignored - begin.ignored,
+            })
+        };
+        marks.iter().zip(ends).map(part).collect()
     }
 
     /// The rows that follow have this context; it differs from the one before only in what concerns single rows.
@@ -177,6 +220,9 @@ impl<'c> PredictionSink<'c> {
             return Err(PayloadError::TooManyCells { limit: limits.cells });
         }
         batch.push(facts, event, limits);
+        if let Some(placed) = &mut self.placed {
+            placed.push(u32::try_from(place).expect("there are fewer models than rows, which have a limit"));
+        }
         self.cells += batch.cells() - before;
         self.ignored += event.ignored;
         if self.cells > limits.cells {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
@@ -234,7 +234,7 @@ fn unauthorised(challenge: &'static str, detail: &str) -> Problem {
 }
 
 /// Lets a request through only with a token that may do it.
-pub(crate) async fn check(State(tokens): State<Tokens>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn check(tokens: &Tokens, mut request: Request, next: Next) -> Response {
     let scope = Scope::of(request.method(), request.uri().path());
     let Some(scope) = scope.filter(|_| !tokens.is_empty()) else { return next.run(request).await };
     match tokens.authorise(request.headers(), scope) {

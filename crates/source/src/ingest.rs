@@ -26,6 +26,7 @@ use crate::memory::{Memory, Reservation};
 use crate::rejected::{RejectedLog, RejectedPage};
 use crate::stats::{IngestSnapshot, IngestStats};
 use crate::submission::{EventKind, Idempotency, Origin, Receipt, Reply, StorageFault, Submission};
+use crate::together::{Small, Together, Told};
 
 /// What the time is.
 pub type Clock = Arc<dyn Fn() -> EventTime + Send + Sync>;
@@ -33,7 +34,7 @@ pub type Clock = Arc<dyn Fn() -> EventTime + Send + Sync>;
 /// Plain bodies up to this are decoded on the spot: at some 200 MB/s that takes 0.3 ms, about what a task may
 /// hold a runtime thread for, while handing it over and back costs more than decoding the small bodies that are
 /// most common. Compressed bodies are always handed over, for nobody knows how large they become.
-const INLINE_BYTES: usize = 64 << 10;
+pub(crate) const INLINE_BYTES: usize = 64 << 10;
 
 const ACCEPTED_TYPES: &str =
     "application/json, application/x-ndjson, text/plain, application/vnd.apache.arrow.stream";
@@ -46,6 +47,7 @@ pub struct Ingest {
     pipeline: mpsc::Sender<Submission>,
     memory: Memory,
     decoders: Arc<Semaphore>,
+    pub(crate) together: Together,
 }
 
 /// What every way in shares: what rows are read with, and where they are counted.
@@ -99,14 +101,14 @@ struct How {
 }
 
 /// What a request brought besides the rows that could be placed: counted once those are taken.
-struct Unplaced {
-    event: EventKind,
-    route: &'static str,
-    arrival: EventTime,
-    request_id: Option<String>,
-    rejected: Vec<RejectedRow>,
-    rejected_total: u64,
-    ignored_fields: u64,
+pub(crate) struct Unplaced {
+    pub(crate) event: EventKind,
+    pub(crate) route: &'static str,
+    pub(crate) arrival: EventTime,
+    pub(crate) request_id: Option<String>,
+    pub(crate) rejected: Vec<RejectedRow>,
+    pub(crate) rejected_total: u64,
+    pub(crate) ignored_fields: u64,
 }
 
 impl Unplaced {
@@ -152,14 +154,15 @@ impl Ingest {
         Self {
             memory: Memory::new(spec.bytes_in_flight, spec.queue_wait),
             decoders: Arc::new(Semaphore::new(decoders)),
+            together: Together::default(),
             intake,
             spec,
             pipeline,
         }
     }
 
-    pub(crate) fn intake(&self) -> Intake {
-        self.intake.clone()
+    pub(crate) const fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     /// Everything counted since the start, and how full memory and queue are.
@@ -195,10 +198,25 @@ impl Ingest {
             ModelId::try_new(model)
                 .map_err(|error| Problem::bad_parameter("model", model, &error.to_string()))?;
         }
-        let (payload, memory) =
+        let (mut payload, mut memory) =
             body::read(body, self.spec.limits.body_bytes, self.spec.body_timeout, &self.memory).await?;
         self.intake.stats.read(payload.len());
-        let arrival = self.intake.now();
+        let mut arrival = self.intake.now();
+        if key.is_none() && self.is_small(&payload, entrance.event, carrier, encoding) {
+            let small = Small {
+                payload,
+                arrival,
+                default_model: entrance.default_model.clone(),
+                route: entrance.route,
+                request_id: entrance.request_id.map(str::to_owned),
+                memory,
+            };
+            match self.take_together(small).await.ok_or_else(pipeline_gone)? {
+                Told::Of(answer, receipt) => return answered(answer, &receipt),
+                Told::Busy => return Err(queue_full()),
+                Told::Alone(small) => Small { payload, arrival, memory, .. } = small,
+            }
+        }
         let (decoded, payload_hash, memory) =
             self.decode(payload, carrier, encoding, arrival, &entrance, memory).await?;
         let Decoded { batches, rejected, rejected_total, ignored_fields, .. } = decoded;
@@ -217,11 +235,15 @@ impl Ingest {
             let receipt = self.submit(entrance.event, batches, origin, unplaced, memory).await?;
             receipt.await.map_err(|_| pipeline_gone())?
         };
-        if let Some(problem) = refusal(&receipt) {
-            return Err(problem);
-        }
-        let first = receipt.answered.as_deref().and_then(IngestAnswer::decode);
-        Ok(first.unwrap_or(answer).taken(receipt.total()))
+        answered(answer, &receipt)
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.spec.limits
+    }
+
+    pub(crate) fn stats(&self) -> Arc<IngestStats> {
+        Arc::clone(&self.intake.stats)
     }
 
     async fn decode(
@@ -299,17 +321,23 @@ impl Ingest {
         // Only once the rows are taken: a request that is refused comes again, and is counted then.
         let on_taken = Box::new(move || ingest.count(&unplaced));
         let (reply, receipt) = Reply::new(event, &batches, Arc::clone(&self.intake.stats), memory, on_taken);
-        let submission = Submission { event, batches, origin, reply };
-        match self.pipeline.send_timeout(submission, self.spec.queue_wait).await {
+        match self.hand_over(Submission { event, batches, origin, reply }).await {
             Ok(()) => Ok(receipt),
-            Err(SendTimeoutError::Timeout(_)) => {
-                Err(Problem::unavailable("busy", "the queue to the pipeline is full; send again", 1))
-            }
-            Err(SendTimeoutError::Closed(_)) => Err(pipeline_gone()),
+            Err(Some(_)) => Err(queue_full()),
+            Err(None) => Err(pipeline_gone()),
         }
     }
 
-    fn count(&self, unplaced: &Unplaced) {
+    /// Puts a submission into the queue; gives it back if that is full, and drops it if the pipeline has gone.
+    pub(crate) async fn hand_over(&self, submission: Submission) -> Result<(), Option<Box<Submission>>> {
+        let sent = self.pipeline.send_timeout(submission, self.spec.queue_wait).await;
+        sent.map_err(|error| match error {
+            SendTimeoutError::Timeout(submission) => Some(Box::new(submission)),
+            SendTimeoutError::Closed(_) => None,
+        })
+    }
+
+    pub(crate) fn count(&self, unplaced: &Unplaced) {
         let Unplaced { event, route, arrival, request_id, rejected, rejected_total, ignored_fields } =
             unplaced;
         self.intake.stats.ignored(*ignored_fields);
@@ -347,6 +375,19 @@ impl fmt::Debug for Ingest {
 /// Sent again elsewhere or after a restart, the same rows with ids are counted once.
 fn pipeline_gone() -> Problem {
     Problem::unavailable("stopping", "the service stopped before it took the rows; send again", 5)
+}
+
+fn queue_full() -> Problem {
+    Problem::unavailable("busy", "the queue to the pipeline is full; send again", 1)
+}
+
+/// What the pipeline says of the rows, laid over what was known before.
+fn answered(answer: IngestAnswer, receipt: &Receipt) -> Result<IngestAnswer, Problem> {
+    if let Some(problem) = refusal(receipt) {
+        return Err(problem);
+    }
+    let first = receipt.answered.as_deref().and_then(IngestAnswer::decode);
+    Ok(first.unwrap_or(answer).taken(receipt.total()))
 }
 
 /// What a sender is told whose rows were not looked at.

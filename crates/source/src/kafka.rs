@@ -108,7 +108,7 @@ impl KafkaSource {
         channel: mpsc::Sender<Submission>,
         durable: watch::Receiver<Arc<Positions>>,
     ) -> Result<Self, KafkaStartError> {
-        let intake = ingest.intake();
+        let intake = ingest.intake().clone();
         let clock = Arc::clone(&intake.clock);
         let stats = Arc::new(KafkaStats::new(clock()));
         let status = KafkaStatus { stats: Arc::clone(&stats), clock: Arc::clone(&clock) };

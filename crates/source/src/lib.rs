@@ -26,6 +26,7 @@ mod rejected;
 mod routes;
 mod stats;
 mod submission;
+mod together;
 
 pub use answer::{IngestAnswer, RejectedRowAnswer};
 pub use config::{IngestOptions, IngestSpec, IngestSpecError};

@@ -188,4 +188,4 @@ async fn rejected(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

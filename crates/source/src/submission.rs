@@ -187,7 +187,7 @@ impl Receipt {
 /// The way back to the sender. It also holds the memory that the rows were let in with, and counts what the
 /// receipt says: both must happen even when the sender has hung up.
 pub struct Reply {
-    sender: Option<oneshot::Sender<Receipt>>,
+    tell: Option<Tell>,
     event: EventKind,
     rows: Vec<(String, u64)>,
     stats: Arc<IngestStats>,
@@ -196,6 +196,9 @@ pub struct Reply {
     /// The replies of submissions of one batch each, in the order of their rows.
     joined: Vec<Self>,
 }
+
+/// Tells a sender: its receipt, or nothing if the queue to the pipeline is full.
+pub(crate) type Tell = Box<dyn FnOnce(Option<Receipt>) + Send>;
 
 /// What is given back when the rows are through.
 pub(crate) enum Held {
@@ -216,20 +219,30 @@ impl Reply {
         on_taken: Box<dyn FnOnce() + Send>,
     ) -> (Self, oneshot::Receiver<Receipt>) {
         let (sender, receiver) = oneshot::channel();
-        let reply = Self {
-            sender: Some(sender),
-            held: Held::Memory(memory),
-            on_taken: Some(on_taken),
-            ..Self::unheard(event, batches, stats)
-        };
+        // A sender that hung up asks again, and its rows are then duplicates: nothing to do here.
+        let tell =
+            Box::new(move |receipt: Option<Receipt>| drop(receipt.map(|receipt| sender.send(receipt))));
+        let reply = Self::of_rows(event, rows_of(batches), stats, memory, on_taken, tell);
         (reply, receiver)
+    }
+
+    /// The same for a sender that is told otherwise, of so many rows of each model.
+    pub(crate) fn of_rows(
+        event: EventKind,
+        rows: Vec<(String, u64)>,
+        stats: Arc<IngestStats>,
+        memory: Reservation,
+        on_taken: Box<dyn FnOnce() + Send>,
+        tell: Tell,
+    ) -> Self {
+        let held = Held::Memory(memory);
+        Self { tell: Some(tell), event, rows, stats, held, on_taken: Some(on_taken), joined: Vec::new() }
     }
 
     /// The way back where nobody waits: the receipt is only counted.
     pub(crate) fn unheard(event: EventKind, batches: &[ModelBatch], stats: Arc<IngestStats>) -> Self {
-        let rows = |batch: &ModelBatch| (batch.schema.model().to_string(), batch.rows.num_rows() as u64);
-        let rows = batches.iter().map(rows).collect();
-        Self { sender: None, event, rows, stats, held: Held::Nothing, on_taken: None, joined: Vec::new() }
+        let rows = rows_of(batches);
+        Self { tell: None, event, rows, stats, held: Held::Nothing, on_taken: None, joined: Vec::new() }
     }
 
     /// The way back to all the senders of submissions of one batch each, whose batches were joined in this order.
@@ -240,7 +253,18 @@ impl Reply {
     pub fn joined(replies: Vec<Self>) -> Self {
         let first = replies.first().expect("somebody sent the rows");
         let reply = Self::unheard(first.event, &[], Arc::clone(&first.stats));
-        Self { joined: replies, ..reply }
+        // Joined ones are joined again: each sender has its own rows in the end.
+        let each = |mut reply: Self| {
+            let joined = std::mem::take(&mut reply.joined);
+            if joined.is_empty() { vec![reply] } else { joined }
+        };
+        Self { joined: replies.into_iter().flat_map(each).collect(), ..reply }
+    }
+
+    /// Tells every sender that the queue to the pipeline is full.
+    pub(crate) fn busy(self) {
+        self.tell.into_iter().for_each(|tell| tell(None));
+        self.joined.into_iter().for_each(Self::busy);
     }
 
     /// How many rows each of the joined submissions has; empty where none were joined.
@@ -279,11 +303,15 @@ impl Reply {
             }
         }
         drop(self.held);
-        if let Some(sender) = self.sender {
-            // A sender that hung up asks again, and its rows are then duplicates: nothing to do here.
-            drop(sender.send(receipt));
+        if let Some(tell) = self.tell {
+            tell(Some(receipt));
         }
     }
+}
+
+fn rows_of(batches: &[ModelBatch]) -> Vec<(String, u64)> {
+    let rows = |batch: &ModelBatch| (batch.schema.model().to_string(), batch.rows.num_rows() as u64);
+    batches.iter().map(rows).collect()
 }
 
 impl fmt::Debug for Reply {

@@ -24,6 +24,7 @@ mod tests;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread;
@@ -127,6 +128,11 @@ impl Buffers {
         self.active.table(table).get(key).or(sealed).map(Option::is_some)
     }
 }
+
+/// So many reads are worth a thread: some microseconds each, as long as it takes to start one for ten of them.
+const MANY_READS: usize = 100;
+/// Readers of one call at most: beyond it they wait for the disk, and others need processors too.
+const MAX_READERS: usize = 4;
 
 /// How long [`State::open`] waits for a folder that is in use.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -273,10 +279,30 @@ impl State {
             }
         }
         let disk = self.disk()?;
-        for key in stored {
-            if let Some(value) = disk.get(table, key)? {
-                show(key, &value);
+        let parts = thread::available_parallelism().map_or(1, usize::from).min(MAX_READERS);
+        if parts == 1 || stored.len() < MANY_READS {
+            for key in stored {
+                if let Some(value) = disk.get(table, key)? {
+                    show(key, &value);
+                }
             }
+            return Ok(());
+        }
+        // Keys are in order, so that each reader has its own part of the files.
+        let mut parts = stored.chunks(stored.len().div_ceil(parts));
+        let own = parts.next().unwrap_or_default();
+        let read =
+            |keys: &[&[u8; N]]| keys.iter().map(|key| disk.get(table, *key)).collect::<Result<Vec<_>, _>>();
+        let found = thread::scope(|scope| {
+            let others: Vec<_> = parts.map(|keys| scope.spawn(move || read(keys))).collect();
+            let mut found = read(own)?;
+            for other in others {
+                found.extend(other.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+            }
+            Ok(found)
+        })?;
+        for (key, value) in stored.into_iter().zip(found) {
+            value.iter().for_each(|value| show(key, value));
         }
         Ok(())
     }

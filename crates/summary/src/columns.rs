@@ -51,7 +51,8 @@ impl<'a> Columns<'a> {
     fn find(&mut self, name: &str) -> Option<&'a ArrayRef> {
         let schema = self.batch.schema_ref();
         let expected = schema.fields().get(self.next).is_some_and(|field| field.name() == name);
-        let at = if expected { self.next } else { schema.index_of(name).ok()? };
+        // Not by `index_of`, which writes down all the names there are where one is not.
+        let at = if expected { self.next } else { schema.column_with_name(name)?.0 };
         self.next = at + 1;
         Some(self.batch.column(at))
     }

@@ -97,3 +97,40 @@ fn each_message_may_have_its_own_default_model() {
         assert_eq!(decoded.rejected[0].model.as_deref(), Some("n"));
     }
 }
+
+#[test]
+fn each_message_is_told_what_it_brought() {
+    let (registry, limits) = (Registry::new(), Limits::default());
+    let context = context(&registry, &limits);
+    let churn = r#"{"model":"churn","prediction_id":"a","features":{"age":1},"prediction":{"score":0.5}}"#;
+    let unused = r#"{"model":"churn","unused":1,"features":{"age":1,"height":2},"prediction":{"score":0.5}}"#;
+    let price = r#"{"model":"price","prediction":{"value":1}}"#;
+    let (two, half) = (format!("{churn}\n{churn}"), format!("[{churn},{{}}]"));
+    let texts = [(price, 0), (churn, 0), ("", 0), (&*two, 0), (price, 0), ("{", 0), (unused, 0), (&*half, 0)];
+    let read = predictions_from_messages(&messages(&texts, None), &context).unwrap();
+    let models: Vec<_> = read.decoded.batches.iter().map(|batch| batch.schema.model().as_str()).collect();
+    assert_eq!(models, ["price", "churn"]);
+    let part = |batch, rows, ignored_fields| MessagePart { batch, rows, ignored_fields };
+    let (first, second) = (Some(0), Some(1));
+    let expected = [
+        part(first, 1, 0),
+        part(second, 1, 0),
+        part(None, 0, 0),
+        part(second, 2, 0),
+        part(first, 1, 0),
+        part(None, 0, 0),
+        part(second, 1, 2),
+        part(second, 1, 0),
+    ];
+    assert_eq!(read.parts.unwrap(), expected);
+
+    let both = format!("{churn}\n{price}");
+    let of = |texts: &[(&str, u64)]| {
+        predictions_from_messages(&messages(texts, None), &context).unwrap().parts.is_some()
+    };
+    assert!(of(&[(churn, 0), (price, 0)]));
+    assert!(!of(&[(churn, 0), (&*both, 0)]), "of a message with two models nobody asks");
+    let fresh = r#"{"model":"fresh","features":{"a":1}}"#;
+    assert!(!of(&[(churn, 0), (fresh, 0)]), "its rows come after all others");
+    assert!(of(&[(churn, 0), (fresh, 0)]), "it is known now");
+}

@@ -3,23 +3,20 @@
 use super::keys::KeyOrder;
 use super::row::{LABEL_KEYS, ReadEvent, Row};
 use super::syntax::Syntax;
-use super::{Outcome, Payload, ReadRow, RowError, read_rows};
+use super::{Outcome, Payload, Read, ReadRow, RowError, read_rows};
 use crate::label_sink::LabelSink;
 use crate::reject::Rejections;
-use crate::{DecodeContext, Decoded, PayloadError};
+use crate::{DecodeContext, PayloadError};
 
 /// Reads a JSON payload of label events.
-pub(crate) fn decode_labels(
-    payload: Payload<'_>,
-    context: &DecodeContext<'_>,
-) -> Result<(Decoded, Vec<u64>), PayloadError> {
+pub(crate) fn decode_labels(payload: Payload<'_>, context: &DecodeContext<'_>) -> Result<Read, PayloadError> {
     let mut rejections = Rejections::new(context.limits.rejected_details);
     let mut reader = Labels { sink: LabelSink::new(context), order: KeyOrder::default() };
     // A label shows nothing of its model's features, so unknown models are never registered by one: the sink
     // rejects them.
     let read = read_rows(payload, context, &mut reader, &mut rejections)?;
     debug_assert!(read.unknown.is_empty(), "the sink rejects labels of unknown models");
-    Ok((reader.sink.finish(rejections), read.starts))
+    Ok(Read { decoded: reader.sink.finish(rejections), starts: read.starts, parts: None })
 }
 
 struct Labels<'c> {

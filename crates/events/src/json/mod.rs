@@ -21,8 +21,9 @@ pub(crate) use predictions::decode_predictions;
 use self::row::Row;
 use self::split::{Next, Split};
 use self::syntax::{Full, Plain, Syntax};
+use crate::prediction_sink::Mark;
 use crate::reject::{Fault, Reason, Rejections, shown, shown_bytes};
-use crate::{DecodeContext, JsonMessage, PayloadError};
+use crate::{DecodeContext, Decoded, JsonMessage, MessagePart, PayloadError};
 
 /// Where rows come from.
 #[derive(Clone, Copy)]
@@ -54,10 +55,21 @@ impl<'p> Payload<'p> {
     }
 }
 
+/// What came out of a payload.
+pub(crate) struct Read {
+    pub(crate) decoded: Decoded,
+    /// The first row of each part.
+    pub(crate) starts: Vec<u64>,
+    /// What each part brought, where that can be told.
+    pub(crate) parts: Option<Vec<MessagePart>>,
+}
+
 /// The rows that were not read yet, and where the parts start.
 struct RowsRead<'p> {
     unknown: Vec<UnknownModel<'p>>,
     starts: Vec<u64>,
+    /// How far the reader had come then.
+    marks: Vec<Mark>,
 }
 
 impl RowsRead<'_> {
@@ -79,6 +91,11 @@ enum Outcome {
 trait ReadRow<'c> {
     /// The rows that follow have this context.
     fn set_context(&mut self, context: &DecodeContext<'c>);
+
+    /// How far it has come.
+    fn mark(&self) -> Mark {
+        Mark::default()
+    }
 
     /// Reads one object.
     fn read<'a, S: Syntax>(
@@ -118,8 +135,10 @@ fn read_rows<'p: 'c, 'c, R: ReadRow<'c>>(
     let mut places: FxHashMap<String, usize> = FxHashMap::default();
     let mut number = 0;
     let mut starts = Vec::with_capacity(payload.len());
+    let mut marks = Vec::with_capacity(payload.len());
     for index in 0..payload.len() {
         starts.push(number);
+        marks.push(reader.mark());
         let (bytes, own) = payload.part(index, context);
         if let Some(own) = &own {
             reader.set_context(own);
@@ -140,16 +159,16 @@ fn read_rows<'p: 'c, 'c, R: ReadRow<'c>>(
                 }
             };
             match read_one(reader, bytes, &mut row, context)? {
-                Read::Taken => {}
-                Read::Rejected(model, fault) => rejections.push(number, model.as_deref(), fault),
-                Read::Unknown { model, text } => {
+                RowRead::Taken => {}
+                RowRead::Rejected(model, fault) => rejections.push(number, model.as_deref(), fault),
+                RowRead::Unknown { model, text } => {
                     let place = *places.entry(model).or_insert_with_key(|name| {
                         unknown.push(UnknownModel { name: name.clone(), rows: Vec::new() });
                         unknown.len() - 1
                     });
                     unknown[place].rows.push((number, text));
                 }
-                Read::Broken(mut fault) => {
+                RowRead::Broken(mut fault) => {
                     let after = split.array_position();
                     if let Some(after) = after {
                         fault.detail = format!("from byte {after} on nothing was read: {}", fault.detail);
@@ -164,11 +183,11 @@ fn read_rows<'p: 'c, 'c, R: ReadRow<'c>>(
             number += 1;
         }
     }
-    Ok(RowsRead { unknown, starts })
+    Ok(RowsRead { unknown, starts, marks })
 }
 
 /// What became of a row.
-enum Read<'p> {
+enum RowRead<'p> {
     Taken,
     Rejected(Option<String>, Fault),
     Unknown {
@@ -184,8 +203,8 @@ fn read_one<'p, 'c, R: ReadRow<'c>>(
     bytes: &'p [u8],
     row: &mut Row<'p>,
     context: &DecodeContext<'_>,
-) -> Result<Read<'p>, PayloadError> {
-    let rejected = |reason, detail: String| Ok(Read::Rejected(None, Fault::new(reason, detail)));
+) -> Result<RowRead<'p>, PayloadError> {
+    let rejected = |reason, detail: String| Ok(RowRead::Rejected(None, Fault::new(reason, detail)));
     let Ok(text) = std::str::from_utf8(bytes) else {
         return rejected(Reason::InvalidUtf8, format!("not valid UTF-8: {}", shown_bytes(bytes)));
     };
@@ -204,7 +223,7 @@ fn read_one<'p, 'c, R: ReadRow<'c>>(
         let detail = format!("not a JSON object: {}", shown(text));
         return match sonic_rs::from_str::<IgnoredAny>(text) {
             Ok(_) => rejected(Reason::InvalidJson, detail),
-            Err(_) => Ok(Read::Broken(Fault::new(Reason::InvalidJson, detail))),
+            Err(_) => Ok(RowRead::Broken(Fault::new(Reason::InvalidJson, detail))),
         };
     }
     let syntax = match read_object::<Full, R>(reader, text, row) {
@@ -224,7 +243,7 @@ fn read_one<'p, 'c, R: ReadRow<'c>>(
     let what = syntax.to_string();
     let what = what.lines().next().unwrap_or_default();
     let detail = format!("{what}: {}", shown(text));
-    Ok(Read::Broken(Fault::new(Reason::InvalidJson, detail)))
+    Ok(RowRead::Broken(Fault::new(Reason::InvalidJson, detail)))
 }
 
 fn read_object<'a, 'c, S: Syntax, R: ReadRow<'c>>(
@@ -241,11 +260,11 @@ fn finish<'p>(
     row: &Row<'_>,
     context: &DecodeContext<'_>,
     text: impl FnOnce() -> Cow<'p, str>,
-) -> Read<'p> {
+) -> RowRead<'p> {
     let model = || row.event.model().or(context.default_model);
     match outcome {
-        Outcome::Taken => Read::Taken,
-        Outcome::Rejected(fault) => Read::Rejected(model().map(str::to_owned), fault),
-        Outcome::Unknown => Read::Unknown { model: model().unwrap_or_default().to_owned(), text: text() },
+        Outcome::Taken => RowRead::Taken,
+        Outcome::Rejected(fault) => RowRead::Rejected(model().map(str::to_owned), fault),
+        Outcome::Unknown => RowRead::Unknown { model: model().unwrap_or_default().to_owned(), text: text() },
     }
 }

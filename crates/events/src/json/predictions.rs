@@ -6,30 +6,35 @@ use super::keys::KeyOrder;
 use super::row::{FindModel, PREDICTION_KEYS, ReadEvent, Row, read_raw_features};
 use super::syntax::{Full, Syntax};
 use super::value::{Entries, ReadObject};
-use super::{Outcome, Payload, ReadRow, RowError, RowsRead, UnknownModel, read_object, read_rows};
+use super::{Outcome, Payload, Read, ReadRow, RowError, RowsRead, UnknownModel, read_object, read_rows};
 use crate::feature_column::FeatureRow;
 use crate::infer::Inference;
-use crate::prediction_sink::{PredictionSink, model_name};
+use crate::prediction_sink::{Mark, PredictionSink, model_name};
 use crate::reject::{Fault, Reason, Rejections, shown};
-use crate::{DecodeContext, Decoded, Feature, ModelId, PayloadError};
+use crate::{DecodeContext, Feature, ModelId, PayloadError};
 
 /// Reads a JSON payload of prediction events.
 pub(crate) fn decode_predictions(
     payload: Payload<'_>,
     context: &DecodeContext<'_>,
-) -> Result<(Decoded, Vec<u64>), PayloadError> {
+) -> Result<Read, PayloadError> {
     let mut rejections = Rejections::new(context.limits.rejected_details);
     let mut reader = Predictions {
         sink: PredictionSink::new(context),
         order: KeyOrder::default(),
         feature_orders: Vec::new(),
     };
-    let RowsRead { unknown, starts } = read_rows(payload, context, &mut reader, &mut rejections)?;
+    if matches!(payload, Payload::Messages(_)) {
+        reader.sink.note_places();
+    }
+    let RowsRead { unknown, starts, marks } = read_rows(payload, context, &mut reader, &mut rejections)?;
+    // Rows of unknown models come after all others: nobody could tell whose they are.
+    let parts = if unknown.is_empty() { reader.sink.parts(&marks) } else { None };
     for model in unknown {
         let context_of = |row| payload.part(RowsRead::part_of(&starts, row), context).1;
         reader.read_unknown(model, context_of, &mut rejections)?;
     }
-    Ok((reader.sink.finish(rejections), starts))
+    Ok(Read { decoded: reader.sink.finish(rejections), starts, parts })
 }
 
 struct Predictions<'c> {
@@ -62,6 +67,10 @@ fn order_at(orders: &mut Vec<KeyOrder>, place: usize) -> &mut KeyOrder {
 impl<'c> ReadRow<'c> for Predictions<'c> {
     fn set_context(&mut self, context: &DecodeContext<'c>) {
         self.sink.set_context(context);
+    }
+
+    fn mark(&self) -> Mark {
+        self.sink.mark()
     }
 
     fn read<'a, S: Syntax>(

@@ -40,12 +40,12 @@ impl ModelRegistry for Registry {
     }
 }
 
-struct Service {
-    ingest: Arc<Ingest>,
-    submissions: mpsc::Receiver<Submission>,
+pub(crate) struct Service {
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) submissions: mpsc::Receiver<Submission>,
 }
 
-fn service(options: IngestOptions) -> Service {
+pub(crate) fn service(options: IngestOptions) -> Service {
     let spec = IngestSpec::try_from(options).unwrap();
     let (pipeline, submissions) = mpsc::channel(spec.queue_length());
     let clock = Arc::new(|| EventTime::parse("2026-01-01T12:00:00Z").unwrap());
@@ -53,7 +53,7 @@ fn service(options: IngestOptions) -> Service {
 }
 
 /// Options that make waiting short.
-fn options() -> IngestOptions {
+pub(crate) fn options() -> IngestOptions {
     let wait = Span::try_from("10ms".to_owned()).unwrap();
     IngestOptions { queue_wait: wait, ..IngestOptions::default() }
 }
@@ -78,13 +78,13 @@ fn all_accepted(rows: u64) -> Taken {
     Taken { accepted: rows, ..Taken::default() }
 }
 
-fn row(id: &str) -> String {
+pub(crate) fn row(id: &str) -> String {
     format!(
         r#"{{"model":"churn","prediction_id":"{id}","features":{{"age":41}},"prediction":{{"score":0.8}}}}"#
     )
 }
 
-fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request {
+pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request {
     let mut request = Request::builder().method(Method::POST).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -92,7 +92,7 @@ fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request 
     request.body(body.into()).unwrap()
 }
 
-async fn send(ingest: &Arc<Ingest>, request: Request) -> (StatusCode, HeaderMap, Value) {
+pub(crate) async fn send(ingest: &Arc<Ingest>, request: Request) -> (StatusCode, HeaderMap, Value) {
     let app = Shell::new(Tokens::default()).around(ingest_router(Arc::clone(ingest)));
     let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
