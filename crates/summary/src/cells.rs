@@ -1,5 +1,7 @@
 //! Weight per cell, in as little memory as its spread allows.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::packed::{pack, unpack};
@@ -92,6 +94,15 @@ impl Cells {
                 }
                 weights
             }
+        }
+    }
+
+    /// The weights of all cells, borrowed where they lie so.
+    #[must_use]
+    pub fn dense(&self) -> Cow<'_, [f64]> {
+        match &self.store {
+            Store::Dense(weights) => Cow::Borrowed(weights),
+            Store::Sparse(_) | Store::Packed(_) => Cow::Owned(self.to_dense()),
         }
     }
 
