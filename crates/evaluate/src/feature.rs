@@ -1,6 +1,6 @@
 //! One feature against its reference: the report, but for what depends on the other features.
 
-mod bins;
+pub(crate) mod bins;
 pub(crate) mod categorical;
 pub(crate) mod numeric;
 pub(crate) mod quality;

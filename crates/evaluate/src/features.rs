@@ -6,6 +6,7 @@ use driftline_summary::{CategoricalSummary, CellSummary, FeatureSummary, Numeric
 use crate::config::DriftSpec;
 use crate::drift::fdr::q_values;
 use crate::evaluation::Evaluation;
+use crate::feature::bins::Bins;
 use crate::feature::quality::changed;
 use crate::feature::shares::shares;
 use crate::feature::verdict::{Values, verdict};
@@ -34,31 +35,38 @@ pub(crate) fn rows(feature: &FeatureSummary) -> Tally {
 }
 
 /// A report that waits for the other features' p-values.
-struct Draft {
+struct Draft<'a> {
     report: FeatureReport,
+    /// What the drift was judged by, as long as it is not known whether it will be shown.
+    bins: Option<Bins<'a>>,
     values: Values,
+    /// Effective rows of reference and current side.
+    effective: (f64, f64),
 }
 
-impl Draft {
-    fn numeric(name: &str, current: &NumericSummary, reference: Option<&NumericSummary>) -> Self {
-        let values = Values {
-            current: current.present().rows,
-            reference: reference.map_or(0, |reference| reference.present().rows),
-        };
-        Self { report: numeric::report(name, current, reference), values }
+impl<'a> Draft<'a> {
+    fn numeric(name: &str, current: &'a NumericSummary, reference: Option<&'a NumericSummary>) -> Self {
+        let sides = (reference.map(NumericSummary::present), current.present());
+        Self::new(numeric::report(name, current, reference), sides)
     }
 
     fn categorical(
         name: &str,
         kind: FeatureKind,
-        current: &CategoricalSummary,
-        reference: Option<&CategoricalSummary>,
+        current: &'a CategoricalSummary,
+        reference: Option<&'a CategoricalSummary>,
     ) -> Self {
-        let values = Values {
-            current: current.present.rows,
-            reference: reference.map_or(0, |reference| reference.present.rows),
-        };
-        Self { report: categorical::report(name, kind, current, reference), values }
+        let sides = (reference.map(|reference| reference.present), current.present);
+        Self::new(categorical::report(name, kind, current, reference), sides)
+    }
+
+    fn new(
+        (report, bins): (FeatureReport, Option<Bins<'a>>),
+        (reference, current): (Option<Tally>, Tally),
+    ) -> Self {
+        let reference = reference.unwrap_or_default();
+        let values = Values { current: current.rows, reference: reference.rows };
+        Self { report, bins, values, effective: (reference.effective(), current.effective()) }
     }
 }
 
@@ -68,35 +76,34 @@ pub(crate) fn judge(input: &Evaluation<'_>) -> Judged {
     let reference = input.reference.as_ref().map(|reference| reference.summary);
     let mut features = drafts(current, reference);
     let task = current.spec().task();
-    let classes = |name: &str, of: &dyn Fn(&CellSummary) -> &CategoricalSummary| {
+    let classes = |name: &str, of: fn(&CellSummary) -> &CategoricalSummary| {
         (task != Task::Regression)
             .then(|| Draft::categorical(name, FeatureKind::Categorical, of(current), reference.map(of)))
     };
-    let numbers = |name: &str, wanted: bool, of: &dyn Fn(&CellSummary) -> &NumericSummary| {
+    let numbers = |name: &str, wanted: bool, of: fn(&CellSummary) -> &NumericSummary| {
         wanted.then(|| Draft::numeric(name, of(current), reference.map(of)))
     };
     let regression = task == Task::Regression;
-    let mut prediction = classes("prediction", &|summary| &summary.prediction);
-    let mut score = numbers("score", !regression, &|summary| &summary.score);
-    let mut value = numbers("value", regression, &|summary| &summary.value);
-    let mut label = classes("label", &|summary| &summary.outcomes.label)
-        .or_else(|| numbers("label", true, &|summary| &summary.outcomes.label_value));
+    let mut prediction = classes("prediction", |summary| &summary.prediction);
+    let mut score = numbers("score", !regression, |summary| &summary.score);
+    let mut value = numbers("value", regression, |summary| &summary.value);
+    let mut label = classes("label", |summary| &summary.outcomes.label)
+        .or_else(|| numbers("label", true, |summary| &summary.outcomes.label_value));
 
-    let mut targets: Vec<&mut Draft> =
+    let mut targets: Vec<&mut Draft<'_>> =
         [&mut prediction, &mut score, &mut value, &mut label].into_iter().flatten().collect();
     drift_family(&mut features.iter_mut().collect::<Vec<_>>(), input.drift);
     drift_family(&mut targets, input.drift);
     targets.extend(&mut features);
     quality_family(&mut targets, input.drift);
 
-    let done = |draft: Draft| draft.report;
-    let mut features: Vec<FeatureReport> = features.into_iter().map(done).collect();
     // A segment's would be as many again for each of its values.
     if input.segment.is_empty() {
-        show_bins(&mut features, current, reference);
+        show_bins(&mut features);
     }
+    let done = |draft: Draft<'_>| draft.report;
     Judged {
-        features,
+        features: features.into_iter().map(done).collect(),
         prediction: prediction.map(done),
         score: score.map(done),
         value: value.map(done),
@@ -104,7 +111,7 @@ pub(crate) fn judge(input: &Evaluation<'_>) -> Judged {
     }
 }
 
-fn drafts(current: &CellSummary, reference: Option<&CellSummary>) -> Vec<Draft> {
+fn drafts<'a>(current: &'a CellSummary, reference: Option<&'a CellSummary>) -> Vec<Draft<'a>> {
     let specs = current.spec().features();
     let pairs = specs.iter().zip(&current.features).enumerate();
     pairs
@@ -132,17 +139,15 @@ fn drafts(current: &CellSummary, reference: Option<&CellSummary>) -> Vec<Draft> 
 
 /// Gives the features that drifted most their bins. Where nothing drifted it is some all the same, so that there is
 /// a distribution to look at.
-fn show_bins(features: &mut [FeatureReport], current: &CellSummary, reference: Option<&CellSummary>) {
-    let Some(reference) = reference else { return };
-    let excess = |report: &FeatureReport| report.psi.excess.value();
-    let mut ranked: Vec<usize> = (0..features.len()).filter(|&at| excess(&features[at]).is_some()).collect();
-    ranked.sort_by(|&a, &b| {
-        let (a, b) = (&features[a], &features[b]);
-        excess(b).unwrap_or(0.0).total_cmp(&excess(a).unwrap_or(0.0)).then_with(|| a.name.cmp(&b.name))
+fn show_bins(drafts: &mut [Draft<'_>]) {
+    let excess = |draft: &Draft<'_>| draft.report.psi.excess.value();
+    let mut ranked: Vec<&mut Draft<'_>> = drafts.iter_mut().filter(|draft| excess(draft).is_some()).collect();
+    ranked.sort_by(|a, b| {
+        let by_excess = excess(b).unwrap_or(0.0).total_cmp(&excess(a).unwrap_or(0.0));
+        by_excess.then_with(|| a.report.name.cmp(&b.report.name))
     });
-    for position in ranked.into_iter().take(SHOWN) {
-        let name = &features[position].name;
-        features[position].bins = shares(&current.features[position], of_name(reference, position, name));
+    for draft in ranked.into_iter().take(SHOWN) {
+        draft.report.bins = draft.bins.take().map(shares).unwrap_or_default();
     }
 }
 
@@ -155,8 +160,8 @@ fn of_name<'a>(summary: &'a CellSummary, position: usize, name: &str) -> Option<
 }
 
 /// Features that are not watched are no part of the family: they would cost the others power.
-fn drift_family(drafts: &mut [&mut Draft], spec: &DriftSpec) {
-    let watched = |draft: &Draft| spec.feature(&draft.report.name).watch();
+fn drift_family(drafts: &mut [&mut Draft<'_>], spec: &DriftSpec) {
+    let watched = |draft: &Draft<'_>| spec.feature(&draft.report.name).watch();
     let p_values: Vec<Option<f64>> =
         drafts.iter().map(|draft| draft.report.psi.p_value.value().filter(|_| watched(draft))).collect();
     for (draft, q) in drafts.iter_mut().zip(q_values(&p_values)) {
@@ -170,13 +175,14 @@ fn drift_family(drafts: &mut [&mut Draft], spec: &DriftSpec) {
         draft.report.verdict = verdict;
         draft.report.drifted = severity.is_some();
         draft.report.severity = severity;
-        if severity.is_none() {
-            draft.report.changed_bins.clear();
+        if severity.is_some() {
+            let changes = draft.bins.as_ref().map(|bins| bins.changes(draft.effective));
+            draft.report.changed_bins = changes.unwrap_or_default();
         }
     }
 }
 
-fn quality_family(drafts: &mut [&mut Draft], spec: &DriftSpec) {
+fn quality_family(drafts: &mut [&mut Draft<'_>], spec: &DriftSpec) {
     let mut tests: Vec<(f64, &mut QualityReport)> = Vec::with_capacity(4 * drafts.len());
     for draft in drafts {
         let FeatureReport { name, missing, invalid, out_of_range, unseen, .. } = &mut draft.report;

@@ -1,5 +1,7 @@
 //! Weight per cell, in as little memory as its spread allows.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::packed::{pack, unpack};
@@ -95,6 +97,15 @@ impl Cells {
         }
     }
 
+    /// The weights of all cells, borrowed where they lie so.
+    #[must_use]
+    pub fn dense(&self) -> Cow<'_, [f64]> {
+        match &self.store {
+            Store::Dense(weights) => Cow::Borrowed(weights),
+            Store::Sparse(_) | Store::Packed(_) => Cow::Owned(self.to_dense()),
+        }
+    }
+
     /// The sum of all weights, in the order of the cells.
     #[must_use]
     pub fn total(&self) -> f64 {
@@ -165,7 +176,7 @@ impl Cells {
                 }
             }
             (Store::Sparse(mine), Store::Packed(theirs)) => {
-                *mine = merged(mine, &loose(theirs));
+                add_all(mine, theirs.iter().map(|&(cell, weight)| (cell.into(), weight.into())));
                 self.settle();
             }
             (Store::Dense(mine), Store::Dense(theirs)) => {
@@ -186,7 +197,7 @@ impl Cells {
                 self.store = Store::Dense(sum);
             }
             (Store::Sparse(mine), Store::Sparse(theirs)) => {
-                *mine = merged(mine, theirs);
+                add_all(mine, theirs.iter().copied());
                 self.settle();
             }
         }
@@ -253,6 +264,22 @@ impl Cells {
 
 fn loose(packed: &[(u16, u16)]) -> Vec<(u32, f64)> {
     packed.iter().map(|&(cell, weight)| (cell.into(), weight.into())).collect()
+}
+
+/// Adds weights, whose cells ascend. Most sums soon have all cells that their parts have, and stay where they lie.
+fn add_all(mine: &mut Vec<(u32, f64)>, theirs: impl Iterator<Item = (u32, f64)>) {
+    let mut fresh = Vec::new();
+    let mut rest = mine.iter_mut().peekable();
+    for (cell, weight) in theirs {
+        while rest.next_if(|own| own.0 < cell).is_some() {}
+        match rest.next_if(|own| own.0 == cell) {
+            Some(own) => own.1 += weight,
+            None => fresh.push((cell, weight)),
+        }
+    }
+    if !fresh.is_empty() {
+        *mine = merged(mine, &fresh);
+    }
 }
 
 fn merged(left: &[(u32, f64)], right: &[(u32, f64)]) -> Vec<(u32, f64)> {

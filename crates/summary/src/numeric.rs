@@ -189,7 +189,7 @@ impl NumericSummary {
         self.quantiles([q])[0]
     }
 
-    /// [`NumericSummary::quantile`] of several shares, which must ascend, in one pass over the cells.
+    /// [`NumericSummary::quantile`] of several shares, in one pass over the cells.
     #[must_use]
     pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> [Option<f64>; N] {
         let mut quantiles = [None; N];
@@ -197,29 +197,33 @@ impl NumericSummary {
         else {
             return quantiles;
         };
-        let total = self.cells.total();
+        let cells = self.cells.dense();
+        let up_to = running_sums(&cells);
+        let total = up_to.last().copied().unwrap_or(0.0);
         if total <= 0.0 {
             return quantiles;
         }
-        let mut wanted = shares.iter().map(|q| q.clamp(0.0, 1.0) * total).zip(&mut quantiles).peekable();
-        let mut below = 0.0;
-        for (cell, weight) in self.cells.iter() {
-            while let Some((target, quantile)) = wanted.next_if(|(target, _)| below + weight >= *target) {
-                let (start, end) = grid.bounds(cell);
-                let (start, end) = (start.max(min), end.min(max));
-                *quantile = Some(if grid.is_single_value(cell) || end <= start {
-                    start
-                } else {
-                    let share = ((target - below) / weight).clamp(0.0, 1.0);
-                    start * (1.0 - share) + end * share
-                });
+        for (q, quantile) in shares.iter().zip(&mut quantiles) {
+            let target = q.clamp(0.0, 1.0) * total;
+            // An empty cell has no values that could be the quantile.
+            let mut cell = up_to.partition_point(|&sum| sum < target);
+            while cells.get(cell).is_some_and(|&weight| weight == 0.0) {
+                cell += 1;
             }
-            if wanted.peek().is_none() {
-                return quantiles;
-            }
-            below += weight;
+            let Some(&weight) = cells.get(cell) else {
+                *quantile = Some(max);
+                continue;
+            };
+            let below = if cell == 0 { 0.0 } else { up_to[cell - 1] };
+            let (start, end) = grid.bounds(cell);
+            let (start, end) = (start.max(min), end.min(max));
+            *quantile = Some(if grid.is_single_value(cell) || end <= start {
+                start
+            } else {
+                let share = ((target - below) / weight).clamp(0.0, 1.0);
+                start * (1.0 - share) + end * share
+            });
         }
-        wanted.for_each(|(_, quantile)| *quantile = Some(max));
         quantiles
     }
 
@@ -233,37 +237,51 @@ impl NumericSummary {
     /// lies between it and the next.
     #[must_use]
     pub fn quantile_bins(&self, bins: usize) -> Option<Vec<u32>> {
+        let starts = self.quantile_bin_starts(bins)?;
+        let cells = 0..self.cells.len();
+        Some(cells.map(|cell| starts.partition_point(|&start| start <= cell) as u32).collect())
+    }
+
+    /// The cells that the bins of [`NumericSummary::quantile_bins`] start at, ascending; the first bin, which starts
+    /// at cell 0, is left out.
+    #[must_use]
+    pub fn quantile_bin_starts(&self, bins: usize) -> Option<Vec<usize>> {
         let grid = self.grid.as_ref()?;
-        let occupied: Vec<(usize, f64)> = self.cells.iter().collect();
-        let total = self.cells.total();
+        let cells = self.cells.dense();
+        let up_to = running_sums(&cells);
+        let total = up_to.last().copied().unwrap_or(0.0);
         if total <= 0.0 {
             return None;
         }
-        let each_its_own =
-            occupied.len() <= bins && occupied.iter().all(|&(cell, _)| grid.is_single_value(cell));
+        let occupied = || (0..cells.len()).filter(|&cell| cells[cell] != 0.0);
+        if occupied().nth(bins).is_none() && occupied().all(|cell| grid.is_single_value(cell)) {
+            return Some(occupied().skip(1).collect());
+        }
         let mut starts = Vec::with_capacity(bins);
-        let mut below = 0.0;
         let mut next = 1;
-        for &(cell, weight) in &occupied {
+        while next < bins {
             // The quantile is the last cut with less than its share below it.
-            let reached = next < bins && (below + weight) * bins as f64 >= next as f64 * total;
-            while next < bins && (below + weight) * bins as f64 >= next as f64 * total {
+            let cell = up_to.partition_point(|&sum| sum * (bins as f64) < next as f64 * total);
+            let Some(&sum) = up_to.get(cell) else { break };
+            while next < bins && sum * bins as f64 >= next as f64 * total {
                 next += 1;
             }
-            if (each_its_own || reached) && below > 0.0 {
+            if cell > 0 && up_to[cell - 1] > 0.0 {
                 starts.push(cell);
             }
-            below += weight;
         }
-        let mut bin = 0;
-        let bin_of = |cell| {
-            while starts.get(bin).is_some_and(|&start| start <= cell) {
-                bin += 1;
-            }
-            bin as u32
-        };
-        Some((0..grid.cells()).map(bin_of).collect())
+        Some(starts)
     }
+}
+
+/// The sum of the weights up to and including each cell.
+fn running_sums(cells: &[f64]) -> Vec<f64> {
+    let mut sum = 0.0;
+    let sums = cells.iter().map(|weight| {
+        sum += weight;
+        sum
+    });
+    sums.collect()
 }
 
 #[cfg(test)]

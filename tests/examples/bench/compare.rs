@@ -31,6 +31,8 @@ pub(crate) fn measure(folder: &Folder, options: &Options) {
         if (number + 1) % BATCH as u64 == 0 || number + 1 == panes * per_pane {
             let batch = decoder.predictions(text.as_bytes(), Carrier::Json);
             engine.push_predictions(&batch, None).expect("the rows fit");
+            // As the service does: panes that have their rows are packed.
+            assert!(engine.tick(EventTime::from_millis(millis)).failures.is_empty());
             text.clear();
         }
     }

@@ -60,6 +60,8 @@ pub(crate) fn measure(_: &Folder, options: &Options) {
     for days in [0, 1, 7, 30].into_iter().filter(|&days| days <= longest) {
         points.push(point("history", &format!("{days}d"), vec![window("1h")], usual, days));
     }
+    let only = options.text("only", "");
+    points.retain(|point| only.is_empty() || point.curve == only);
     for _ in 0..options.number("rounds", 5) {
         for point in &points {
             let nanos = cost(point, &decoder, &batches);

@@ -1,5 +1,6 @@
 //! Wasserstein-1 distance of two samples counted in cells.
 
+use super::ks::totals;
 use crate::figure::Reason;
 
 /// One side: weights per cell, and what is known exactly.
@@ -74,7 +75,7 @@ pub(crate) fn wasserstein(
     if reference.cells.len() != current.cells.len() || reference.cells.len() != cuts.len() + 1 {
         return Err(Reason::BinsDiffer);
     }
-    let (all_r, all_c) = (reference.cells.iter().sum::<f64>(), current.cells.iter().sum::<f64>());
+    let (all_r, all_c) = totals(reference.cells, current.cells);
     if all_r <= 0.0 {
         return Err(Reason::EmptyReference);
     }
@@ -97,11 +98,12 @@ pub(crate) fn wasserstein(
         if cell.width == 0.0 {
             continue;
         }
-        direct += cell.part(1.0) + cell.part(-1.0);
+        let parts = (cell.part(1.0), cell.part(-1.0));
+        direct += parts.0 + parts.1;
         direct_bound += cell.width * 0.5 * (cell.reference + cell.current);
-        above += cell.part(1.0);
+        above += parts.0;
         above_bound += cell.doubt(1.0);
-        below += cell.part(-1.0);
+        below += parts.1;
         below_bound += cell.doubt(-1.0);
     }
     let shift = current.mean - reference.mean;

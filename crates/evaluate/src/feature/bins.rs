@@ -48,7 +48,7 @@ impl Bin {
 }
 
 /// Weights per bin of both sides.
-pub(super) struct Binned {
+pub(crate) struct Binned {
     pub(super) reference: Vec<f64>,
     pub(super) current: Vec<f64>,
 }
@@ -93,34 +93,57 @@ impl Binned {
     }
 }
 
+/// The bins of a feature that could be compared.
+pub(crate) enum Bins<'a> {
+    /// Of numbers, on their grid.
+    Numbers(&'a Grid, NumberBins),
+    /// Of categories.
+    Categories(CategoryBins),
+}
+
+impl Bins<'_> {
+    /// The bins that changed most; see [`Binned::changes`].
+    pub(crate) fn changes(&self, n: (f64, f64)) -> Vec<BinChange> {
+        match self {
+            Self::Numbers(grid, bins) => bins.changes(grid, n),
+            Self::Categories(bins) => bins.changes(n),
+        }
+    }
+}
+
 /// Bins of numbers. Where the reference has ten values or fewer, each is a bin and one more takes every other
 /// value. Otherwise they are the reference's tenths, open at both ends; a value that a tenth or more of the
 /// reference has is a bin of its own, so that a column of mostly zeros is not one bin and blind.
 pub(super) fn numeric(grid: &Grid, reference: &NumericSummary, current: &NumericSummary) -> NumberBins {
-    let occupied: Vec<(usize, f64)> = reference.cells().iter().collect();
-    let bin_of = if occupied.len() <= BINS && occupied.iter().all(|&(cell, _)| grid.is_single_value(cell)) {
-        let mut bin_of = vec![occupied.len(); grid.cells()];
-        for (bin, &(cell, _)) in occupied.iter().enumerate() {
-            bin_of[cell] = bin;
+    let (r, c) = (reference.cells().dense(), current.cells().dense());
+    let occupied = || (0..r.len()).filter(|&cell| r[cell] != 0.0);
+    let few = occupied().nth(BINS).is_none() && occupied().all(|cell| grid.is_single_value(cell));
+    let runs = if few { single_values(&r) } else { tenths(grid, reference, &r) };
+    let mut binned = Binned::new(runs.iter().map(|run| run.bin + 1).max().unwrap_or(0));
+    let ends = runs.iter().skip(1).map(|run| run.start).chain([r.len()]);
+    for (run, end) in runs.iter().zip(ends) {
+        for (sums, cells) in [(&mut binned.reference, &r), (&mut binned.current, &c)] {
+            let sum = &mut sums[run.bin];
+            *sum = cells[run.start..end].iter().fold(*sum, |sum, weight| sum + weight);
         }
-        bin_of
-    } else {
-        tenths(grid, reference, &occupied)
-    };
-    let mut binned = Binned::new(bin_of.iter().max().map_or(0, |last| last + 1));
-    for (cell, weight) in occupied {
-        binned.add(bin_of[cell], weight, 0.0);
     }
-    for (cell, weight) in current.cells().iter() {
-        binned.add(bin_of[cell], 0.0, weight);
-    }
-    NumberBins { binned, bin_of }
+    NumberBins { binned, runs, cells: r.len() }
 }
 
-/// Bins of numbers, and the bin that each cell is in.
-pub(super) struct NumberBins {
+/// Neighbouring cells that are in one bin.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// The first of them; the last is before the next run's first.
+    start: usize,
+    bin: usize,
+}
+
+/// Bins of numbers, and the cells that each has.
+pub(crate) struct NumberBins {
     pub(super) binned: Binned,
-    bin_of: Vec<usize>,
+    /// In the order of the cells; neighbours may be of one bin.
+    runs: Vec<Run>,
+    cells: usize,
 }
 
 impl NumberBins {
@@ -131,13 +154,16 @@ impl NumberBins {
 
     /// What a bin holds.
     pub(super) fn bin(&self, grid: &Grid, bin: usize) -> Bin {
-        let first = self.bin_of.iter().position(|&own| own == bin).unwrap_or(0);
-        let last = self.bin_of.iter().rposition(|&own| own == bin).unwrap_or(0);
+        let is_it = |run: &Run| run.bin == bin;
+        let first_run = self.runs.iter().position(is_it).unwrap_or(0);
+        let last_run = self.runs.iter().rposition(is_it).unwrap_or(0);
+        let first = self.runs.get(first_run).map_or(0, |run| run.start);
+        let last = self.runs.get(last_run + 1).map_or(self.cells, |next| next.start) - 1;
         if first == last && grid.is_single_value(first) {
             return Bin::Value(grid.bounds(first).0);
         }
         // The bin of every other value has the single values' cells between its own.
-        if self.bin_of[first..=last].iter().any(|&own| own != bin) {
+        if !self.runs[first_run..=last_run].iter().all(is_it) {
             return Bin::Rest;
         }
         if first == 0 && grid.is_single_value(last) {
@@ -154,36 +180,43 @@ impl NumberBins {
             for side in [&mut self.binned.reference, &mut self.binned.current] {
                 side[least] += side.remove(least + 1);
             }
-            self.bin_of.iter_mut().filter(|bin| **bin > least).for_each(|bin| *bin -= 1);
+            self.runs.iter_mut().filter(|run| run.bin > least).for_each(|run| run.bin -= 1);
         }
         self
     }
 }
 
-fn tenths(grid: &Grid, reference: &NumericSummary, occupied: &[(usize, f64)]) -> Vec<usize> {
-    let Some(tenths) = reference.quantile_bins(BINS) else { return vec![0; grid.cells()] };
-    let mut starts: Vec<bool> =
-        std::iter::once(false).chain(tenths.windows(2).map(|pair| pair[0] != pair[1])).collect();
-    let tenth = occupied.iter().map(|cell| cell.1).sum::<f64>() / BINS as f64;
-    let last = occupied.last().map_or(0, |cell| cell.0);
-    for &(cell, weight) in occupied {
-        if weight >= tenth && grid.is_single_value(cell) && cell < last {
-            starts[cell + 1] = true;
+/// A bin for each cell that the reference has, and one for all others.
+fn single_values(reference: &[f64]) -> Vec<Run> {
+    let others = reference.iter().filter(|&&weight| weight != 0.0).count();
+    let (mut runs, mut own) = (Vec::with_capacity(2 * others + 1), 0);
+    for (cell, &weight) in reference.iter().enumerate() {
+        let bin = if weight == 0.0 { others } else { own };
+        own += usize::from(weight != 0.0);
+        if runs.last().is_none_or(|run: &Run| run.bin != bin) {
+            runs.push(Run { start: cell, bin });
         }
     }
-    let mut bin = 0;
-    starts
-        .into_iter()
-        .map(|starts| {
-            bin += usize::from(starts);
-            bin
-        })
-        .collect()
+    runs
+}
+
+fn tenths(grid: &Grid, reference: &NumericSummary, cells: &[f64]) -> Vec<Run> {
+    let Some(mut starts) = reference.quantile_bin_starts(BINS) else { return vec![Run { start: 0, bin: 0 }] };
+    let tenth = cells.iter().sum::<f64>() / BINS as f64;
+    let last = cells.iter().rposition(|&weight| weight != 0.0).unwrap_or(0);
+    for (cell, &weight) in cells[..last].iter().enumerate() {
+        if weight >= tenth && grid.is_single_value(cell) {
+            starts.push(cell + 1);
+        }
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    std::iter::once(0).chain(starts).enumerate().map(|(bin, start)| Run { start, bin }).collect()
 }
 
 /// Bins of categories. For the PSI: those with at least 0.5 % of the reference, the rest pooled with unseen
 /// values. For the distances: all kept categories, the reference's others, and unseen values.
-pub(super) struct CategoryBins {
+pub(crate) struct CategoryBins {
     pub(super) psi: Binned,
     pub(super) all: Binned,
     /// The category of each PSI bin from the second on; the first is the pooled one.

@@ -3,7 +3,7 @@
 use driftline_events::FeatureKind;
 use driftline_summary::{CategoricalSummary, Categories};
 
-use super::bins;
+use super::bins::{self, Bins};
 use super::quality::{Faults, quality};
 use super::{distances, psi_report};
 use crate::drift::counts::Counts;
@@ -14,13 +14,13 @@ use crate::figure::Reason;
 /// Unseen values that are listed.
 const TOP_UNSEEN: usize = 16;
 
-/// The report, but for q-values and verdict.
-pub(crate) fn report(
+/// The report, but for q-values, verdict and what shows the bins.
+pub(crate) fn report<'a>(
     name: &str,
     kind: FeatureKind,
-    current: &CategoricalSummary,
-    reference: Option<&CategoricalSummary>,
-) -> FeatureReport {
+    current: &'a CategoricalSummary,
+    reference: Option<&'a CategoricalSummary>,
+) -> (FeatureReport, Option<Bins<'a>>) {
     let faults = |of: &dyn Fn(&CategoricalSummary) -> Faults| {
         let before = reference.map(of);
         quality(of(current), before, before)
@@ -43,12 +43,8 @@ pub(crate) fn report(
             (counts(&bins.psi), counts(&bins.all))
         }
     };
-    let changed_bins = bins.as_ref().map_or_else(
-        |_| Vec::new(),
-        |(bins, reference)| bins.changes((reference.present.effective(), current.present.effective())),
-    );
     let distances = distances(&all_counts);
-    FeatureReport {
+    let report = FeatureReport {
         name: name.to_owned(),
         kind,
         rows: current.rows().rows,
@@ -62,7 +58,7 @@ pub(crate) fn report(
         max: None,
         quantiles: None,
         psi: psi_report(&psi_counts, Pooling::Rarest),
-        changed_bins,
+        changed_bins: Vec::new(),
         bins: Vec::new(),
         ks: None,
         js: distances.js,
@@ -74,7 +70,8 @@ pub(crate) fn report(
         verdict: Verdict::NoReference,
         drifted: false,
         severity: None,
-    }
+    };
+    (report, bins.ok().map(|(bins, _)| Bins::Categories(bins)))
 }
 
 pub(super) fn comparable<'a>(

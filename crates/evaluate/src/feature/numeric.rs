@@ -1,9 +1,11 @@
 //! A numeric feature against its reference.
 
+use std::borrow::Cow;
+
 use driftline_events::FeatureKind;
 use driftline_summary::{Grid, NumericSummary};
 
-use super::bins;
+use super::bins::{self, Bins};
 use super::quality::{Faults, quality};
 use super::{distances, psi_report};
 use crate::drift::counts::Counts;
@@ -23,12 +25,12 @@ const RANGE_ROWS: f64 = 2.0;
 /// The quantiles that are told, ascending.
 const QUANTILES: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
 
-/// The report, but for q-values and verdict.
-pub(crate) fn report(
+/// The report, but for q-values, verdict and what shows the bins.
+pub(crate) fn report<'a>(
     name: &str,
-    current: &NumericSummary,
-    reference: Option<&NumericSummary>,
-) -> FeatureReport {
+    current: &'a NumericSummary,
+    reference: Option<&'a NumericSummary>,
+) -> (FeatureReport, Option<Bins<'a>>) {
     let rows = current.rows();
     let faults = |of: &dyn Fn(&NumericSummary) -> Faults| {
         let before = reference.map(of);
@@ -37,21 +39,22 @@ pub(crate) fn report(
     let range = |summary: &NumericSummary| Faults::of_weight(summary.out_of_range(), summary.present());
     let range_before = reference.filter(|_| current.grid().is_some()).map(range);
     let compared = comparable(current, reference);
-    let mut changed_bins = Vec::new();
+    let mut shown = None;
     let counts = compared.and_then(|(grid, reference)| {
         let bins = bins::numeric(grid, reference, current);
         let n = (reference.present().effective(), current.present().effective());
-        changed_bins = bins.changes(grid, n);
-        Counts::new((&bins.binned.reference, n.0), (&bins.binned.current, n.1))
+        let counts = Counts::new((&bins.binned.reference, n.0), (&bins.binned.current, n.1));
+        shown = Some(Bins::Numbers(grid, bins));
+        counts
     });
     let distances = distances(&counts);
     let cells = compared.map(|(grid, reference)| Dense {
         grid,
-        reference: (reference, reference.cells().to_dense()),
-        current: (current, current.cells().to_dense()),
+        reference: (reference, reference.cells().dense()),
+        current: (current, current.cells().dense()),
     });
     let cells = cells.as_ref().map_err(|reason| *reason);
-    FeatureReport {
+    let report = FeatureReport {
         name: name.to_owned(),
         kind: FeatureKind::Numeric,
         rows: rows.rows,
@@ -69,7 +72,7 @@ pub(crate) fn report(
         max: Some(some_or(current.extremes.max(), Reason::NoValues)),
         quantiles: Some(quantiles(current)),
         psi: psi_report(&counts, Pooling::Neighbours),
-        changed_bins,
+        changed_bins: Vec::new(),
         bins: Vec::new(),
         ks: Some(ks(cells)),
         js: distances.js,
@@ -81,7 +84,8 @@ pub(crate) fn report(
         verdict: Verdict::NoReference,
         drifted: false,
         severity: None,
-    }
+    };
+    (report, shown)
 }
 
 fn quantiles(current: &NumericSummary) -> Quantiles {
@@ -112,8 +116,8 @@ pub(super) fn comparable<'a>(
 /// Both sides and their weights cell by cell.
 struct Dense<'a> {
     grid: &'a Grid,
-    reference: (&'a NumericSummary, Vec<f64>),
-    current: (&'a NumericSummary, Vec<f64>),
+    reference: (&'a NumericSummary, Cow<'a, [f64]>),
+    current: (&'a NumericSummary, Cow<'a, [f64]>),
 }
 
 fn ks(cells: Result<&Dense<'_>, Reason>) -> KsReport {
@@ -145,7 +149,7 @@ fn wasserstein_report(cells: Result<&Dense<'_>, Reason>) -> WassersteinReport {
     }
 }
 
-fn side<'a>((summary, cells): &'a (&NumericSummary, Vec<f64>)) -> Result<Side<'a>, Reason> {
+fn side<'a>((summary, cells): &'a (&NumericSummary, Cow<'_, [f64]>)) -> Result<Side<'a>, Reason> {
     let (Some(min), Some(max)) = (summary.extremes.min(), summary.extremes.max()) else {
         return Err(Reason::NoValues);
     };

@@ -1,9 +1,8 @@
 //! A feature's distribution, the reference beside the window, in few enough bins to be shown.
 
-use driftline_summary::{CategoricalSummary, FeatureSummary, Grid, NumericSummary};
+use driftline_summary::Grid;
 
-use super::bins::{self, CategoryBins, NumberBins, OTHER_VALUES, RARE_AND_NEW};
-use super::{categorical, numeric};
+use super::bins::{Bins, CategoryBins, NumberBins, OTHER_VALUES, RARE_AND_NEW};
 use crate::feature_report::BinShare;
 
 /// Bins at most. They become labels of metrics.
@@ -12,23 +11,12 @@ const BINS: usize = 11;
 const NAME_CHARS: usize = 48;
 
 /// The bins of the PSI in their order, with both sides' shares. Numbers come in ascending order, categories in
-/// descending order of their share of the reference; what has no bin of its own comes last. Empty where the sides
-/// cannot be compared.
-pub(crate) fn shares(current: &FeatureSummary, reference: Option<&FeatureSummary>) -> Vec<BinShare> {
-    match (current, reference) {
-        (FeatureSummary::Numeric(current), Some(FeatureSummary::Numeric(reference))) => {
-            of_numbers(current, reference)
-        }
-        (FeatureSummary::Categorical(current), Some(FeatureSummary::Categorical(reference))) => {
-            of_categories(current, reference)
-        }
-        _ => Vec::new(),
+/// descending order of their share of the reference; what has no bin of its own comes last.
+pub(crate) fn shares(bins: Bins<'_>) -> Vec<BinShare> {
+    match bins {
+        Bins::Numbers(grid, bins) => numbers(grid, bins),
+        Bins::Categories(bins) => categories(&bins),
     }
-}
-
-fn of_numbers(current: &NumericSummary, reference: &NumericSummary) -> Vec<BinShare> {
-    let Ok((grid, reference)) = numeric::comparable(current, Some(reference)) else { return Vec::new() };
-    numbers(grid, bins::numeric(grid, reference, current))
 }
 
 fn numbers(grid: &Grid, bins: NumberBins) -> Vec<BinShare> {
@@ -38,13 +26,7 @@ fn numbers(grid: &Grid, bins: NumberBins) -> Vec<BinShare> {
     numbered(labelled.collect())
 }
 
-fn of_categories(current: &CategoricalSummary, reference: &CategoricalSummary) -> Vec<BinShare> {
-    let comparable = categorical::comparable(current, Some(reference));
-    let Ok((categories, reference)) = comparable else { return Vec::new() };
-    categories_of(&bins::categorical(categories, reference, current))
-}
-
-fn categories_of(bins: &CategoryBins) -> Vec<BinShare> {
+fn categories(bins: &CategoryBins) -> Vec<BinShare> {
     let sides: Vec<(f64, f64)> =
         bins.psi.reference.iter().copied().zip(bins.psi.current.iter().copied()).collect();
     // The first bin of the PSI is the pooled one.

@@ -52,6 +52,35 @@ proptest! {
         prop_assert!(near.contains(&got), "{got:?} {near:?}");
     }
 
+    /// Cell by cell, as it is defined; also with weights that are not whole, and to the last bit.
+    #[test]
+    fn quantiles_are_found_where_the_sum_reaches_them(
+        reference in vec(prop_oneof![0.0..1.0, (0_u8..9).prop_map(f64::from)], 2..1500),
+        values in vec((-0.5..9.5, prop_oneof![Just(1.0), 0.1..3.0]), 1..200),
+        q in 0.0..=1.0,
+    ) {
+        let mut summary = summary_of(&reference, &[]);
+        values.iter().for_each(|&(value, weight)| summary.add(value, weight));
+        let (grid, cells) = (summary.grid().unwrap(), summary.cells());
+        let (min, max) = (summary.extremes.min().unwrap(), summary.extremes.max().unwrap());
+        for q in [q, 0.0, 0.25, 1.0] {
+            let target = q * cells.total();
+            let mut below = 0.0;
+            let mut expected = max;
+            for (cell, weight) in cells.iter() {
+                if below + weight >= target {
+                    let (start, end) = (grid.bounds(cell).0.max(min), grid.bounds(cell).1.min(max));
+                    let share = ((target - below) / weight).clamp(0.0, 1.0);
+                    let single = grid.is_single_value(cell) || end <= start;
+                    expected = if single { start } else { start * (1.0 - share) + end * share };
+                    break;
+                }
+                below += weight;
+            }
+            prop_assert_eq!(summary.quantile(q), Some(expected));
+        }
+    }
+
     #[test]
     fn subtracting_what_was_merged_leaves_the_rest(a in vec(-9.0..9.0, 0..50), b in vec(-9.0..9.0, 0..50)) {
         let reference = [-5.0, 0.0, 5.0];

@@ -1,5 +1,8 @@
 use std::sync::Arc;
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use super::*;
 
 fn summary(grid: &Arc<Grid>, values: impl IntoIterator<Item = f64>) -> NumericSummary {
@@ -85,4 +88,78 @@ fn categories_are_named_and_the_rest_is_pooled() {
     let changes = bins.changes((100.0, 100.0));
     let labels: Vec<_> = changes.iter().map(|bin| (bin.label.as_str(), bin.reference, bin.current)).collect();
     assert_eq!(labels, [("rare and new values", 0.0, 0.5), ("gold", 0.6, 0.1)]);
+}
+
+/// The bin of each cell, cell by cell.
+fn bin_of_each_cell(grid: &Grid, reference: &NumericSummary) -> Vec<usize> {
+    let occupied: Vec<(usize, f64)> = reference.cells().iter().collect();
+    if occupied.len() <= BINS && occupied.iter().all(|&(cell, _)| grid.is_single_value(cell)) {
+        let mut bin_of = vec![occupied.len(); grid.cells()];
+        occupied.iter().enumerate().for_each(|(bin, &(cell, _))| bin_of[cell] = bin);
+        return bin_of;
+    }
+    let deciles = reference.quantile_bins(BINS).unwrap();
+    let mut starts: Vec<bool> =
+        std::iter::once(false).chain(deciles.windows(2).map(|pair| pair[0] != pair[1])).collect();
+    let tenth = occupied.iter().map(|cell| cell.1).sum::<f64>() / BINS as f64;
+    for &(cell, weight) in &occupied {
+        if weight >= tenth && grid.is_single_value(cell) && cell < occupied[occupied.len() - 1].0 {
+            starts[cell + 1] = true;
+        }
+    }
+    let mut bin = 0;
+    let counted = starts.into_iter().map(|starts| {
+        bin += usize::from(starts);
+        bin
+    });
+    counted.collect()
+}
+
+#[test]
+fn runs_of_cells_are_the_bins_of_each_cell() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for round in 0..200 {
+        // Up to eleven values, then many values, then many of which some are common.
+        let (distinct, common) = if round % 3 == 0 { (1 + round / 3 % 11, 1) } else { (2_000, round % 3) };
+        let mut values: Vec<f64> = (0..rng.random_range(1..1_500))
+            .map(|_| {
+                if common == 2 && rng.random() {
+                    rng.random_range(0..9)
+                } else {
+                    rng.random_range(0..distinct)
+                }
+            })
+            .map(f64::from)
+            .collect();
+        values.sort_by(f64::total_cmp);
+        let grid = Arc::new(Grid::from_sorted(&values).unwrap());
+        let reference = summary(&grid, values);
+        let mut current = NumericSummary::new(Some(Arc::clone(&grid)));
+        for _ in 0..rng.random_range(1..300) {
+            let value = rng.random_range(-1.0..f64::from(distinct) + 1.0);
+            let value = if rng.random() { f64::floor(value) } else { value };
+            current.add(value, rng.random_range(0.1..3.0));
+        }
+        let bins = numeric(&grid, &reference, &current);
+        let bin_of = bin_of_each_cell(&grid, &reference);
+        for (side, sums) in [(&reference, &bins.binned.reference), (&current, &bins.binned.current)] {
+            let mut expected = vec![0.0; bin_of.iter().max().unwrap() + 1];
+            side.cells().iter().for_each(|(cell, weight)| expected[bin_of[cell]] += weight);
+            assert_eq!(&expected, sums, "{round}");
+        }
+        for bin in 0..bins.binned.reference.len() {
+            let first = bin_of.iter().position(|&own| own == bin).unwrap();
+            let last = bin_of.iter().rposition(|&own| own == bin).unwrap();
+            let expected = if first == last && grid.is_single_value(first) {
+                Bin::Value(grid.bounds(first).0)
+            } else if bin_of[first..=last].iter().any(|&own| own != bin) {
+                Bin::Rest
+            } else if first == 0 && grid.is_single_value(last) {
+                Bin::UpTo(grid.bounds(last).0)
+            } else {
+                Bin::Range(grid.bounds(first).0, grid.bounds(last).1)
+            };
+            assert_eq!(bins.bin(&grid, bin), expected, "{round}: {bin}");
+        }
+    }
 }

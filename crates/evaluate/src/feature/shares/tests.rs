@@ -1,8 +1,38 @@
 use std::sync::Arc;
 
-use driftline_summary::Categories;
+use driftline_events::FeatureKind;
+use driftline_summary::{CategoricalSummary, Categories, FeatureSummary, NumericSummary};
 
+use super::super::{bins, categorical, numeric};
 use super::*;
+
+/// The shares that go with a feature's report.
+fn shares(current: &FeatureSummary, reference: Option<&FeatureSummary>) -> Vec<BinShare> {
+    match (current, reference) {
+        (FeatureSummary::Numeric(current), Some(FeatureSummary::Numeric(reference))) => {
+            of_numbers(current, reference)
+        }
+        (FeatureSummary::Categorical(current), Some(FeatureSummary::Categorical(reference))) => {
+            of_categories(current, reference)
+        }
+        (FeatureSummary::Numeric(current), _) => of(numeric::report("x", current, None).1),
+        (FeatureSummary::Categorical(current), _) => {
+            of(categorical::report("x", FeatureKind::Categorical, current, None).1)
+        }
+    }
+}
+
+fn of_numbers(current: &NumericSummary, reference: &NumericSummary) -> Vec<BinShare> {
+    of(numeric::report("x", current, Some(reference)).1)
+}
+
+fn of_categories(current: &CategoricalSummary, reference: &CategoricalSummary) -> Vec<BinShare> {
+    of(categorical::report("x", FeatureKind::Categorical, current, Some(reference)).1)
+}
+
+fn of(bins: Option<Bins<'_>>) -> Vec<BinShare> {
+    bins.map(super::shares).unwrap_or_default()
+}
 
 fn numeric_summary(grid: &Arc<Grid>, values: impl IntoIterator<Item = f64>) -> NumericSummary {
     let mut summary = NumericSummary::new(Some(Arc::clone(grid)));
