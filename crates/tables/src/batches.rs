@@ -315,9 +315,11 @@ impl Iterator for Reading {
             {
                 columns.push(&label.column);
             }
-            let started = job.file.scan(&columns).and_then(|query| {
-                Frames::start(query, batch_rows(columns.len())).map_err(|error| job.file.failed(error))
-            });
+            let rows = batch_rows(columns.len());
+            let started = job
+                .file
+                .scan(&columns, rows)
+                .and_then(|queries| Frames::start(queries, rows).map_err(|error| job.file.failed(error)));
             match started {
                 Ok(frames) => self.current = Some((job, frames, 0)),
                 Err(error) => {

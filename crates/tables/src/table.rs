@@ -170,8 +170,9 @@ impl Table {
         let mut range: Option<(i64, i64)> = None;
         let column = columns.timestamp.column.as_str();
         for file in self.files.iter().filter(|file| !file.is_blank()) {
-            let query = Mapping::timestamp(file, column).and_then(|()| file.scan(&[column]))?;
-            let frames = Frames::start(query, crate::batches::batch_rows(1)).map_err(|e| file.failed(e))?;
+            let rows = crate::batches::batch_rows(1);
+            let queries = Mapping::timestamp(file, column).and_then(|()| file.scan(&[column], rows))?;
+            let frames = Frames::start(queries, rows).map_err(|e| file.failed(e))?;
             for frame in frames {
                 let frame = frame.map_err(|error| file.failed(error))?;
                 let series = frame.column(column).map_err(|error| file.failed(error))?;
