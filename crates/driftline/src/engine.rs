@@ -46,6 +46,8 @@ pub struct Engine {
     limits: EngineLimits,
     defaults: ModelDefaults,
     durable: Option<durable::Durable>,
+    /// Whether labels may come.
+    labels: bool,
 }
 
 impl std::fmt::Debug for Engine {
@@ -129,7 +131,15 @@ impl Engine {
     /// An engine without models that keeps everything in memory.
     #[must_use]
     pub fn new(history: Box<dyn History>, limits: EngineLimits) -> Self {
-        Self { models: BTreeMap::new(), history, limits, defaults: ModelDefaults::default(), durable: None }
+        let (models, defaults) = (BTreeMap::new(), ModelDefaults::default());
+        Self { models, history, limits, defaults, durable: None, labels: true }
+    }
+
+    /// The same for models that are put from now on and get no labels: in memory, nothing is kept of a prediction but its
+    /// id and time.
+    #[must_use]
+    pub fn without_labels(self) -> Self {
+        Self { labels: false, ..self }
     }
 
     /// Adds a model, or replaces one whose settings changed (its panes start anew). `reference` is its stored or

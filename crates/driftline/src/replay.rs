@@ -107,7 +107,8 @@ pub fn replay(input: &ReplayInput<'_>, sink: &mut dyn ReplaySink) -> Result<Repl
     let mut counts = ReplayCounts::default();
     let limits = EngineLimits { pending_predictions: input.pending_predictions, max_models: 1 };
     // Reports go to the sink; none is kept.
-    let mut engine = Engine::new(Box::new(MemoryHistory::new(0)), limits);
+    let engine = Engine::new(Box::new(MemoryHistory::new(0)), limits);
+    let mut engine = if input.labels.is_some() { engine } else { engine.without_labels() };
     engine.put_model(input.model.clone(), input.reference.clone(), ModelOrigin::Config)?;
     let schema = &input.model.schema;
     let columns = &input.model.columns;

@@ -63,6 +63,18 @@ impl Categories {
         self.nulls.push(true);
     }
 
+    /// The key of the last row, which is not null.
+    pub(crate) fn last_key(&self) -> Option<i32> {
+        self.keys.last().copied()
+    }
+
+    /// Adds a value that a row had before.
+    #[inline]
+    pub(crate) fn push_key(&mut self, key: i32) {
+        self.keys.push(key);
+        self.nulls.push(true);
+    }
+
     pub(crate) fn push(&mut self, class: &Class<'_>) {
         match class {
             Class::Text(text) => self.push_text(text),
@@ -129,6 +141,12 @@ impl Numbers {
         self.nulls.push(value.is_some());
     }
 
+    /// Adds rows that all have a value.
+    pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = f64>) {
+        self.nulls.extend(values.len());
+        self.values.extend(values);
+    }
+
     /// Takes the last row back.
     pub(crate) fn pop(&mut self) {
         self.values.pop();
@@ -182,6 +200,20 @@ impl Nulls {
         if self.rows.is_multiple_of(64) {
             self.full.push(self.word.to_le());
             self.word = 0;
+        }
+    }
+
+    /// Adds so many rows that are there.
+    fn extend(&mut self, mut rows: usize) {
+        while rows > 0 {
+            if rows >= 64 && self.rows.is_multiple_of(64) {
+                self.full.push(u64::MAX);
+                self.rows += 64;
+                rows -= 64;
+            } else {
+                self.push(true);
+                rows -= 1;
+            }
         }
     }
 

@@ -91,12 +91,18 @@ pub(crate) struct LabelFacts<'a> {
 impl<'a> Event<'a> {
     pub(crate) fn clear(&mut self) {
         self.values = Default::default();
+        self.next_row();
+    }
+
+    /// Gets ready for another row of the same table, which sets the same fields.
+    pub(crate) fn next_row(&mut self) {
         self.scores.clear();
         self.tags.clear();
         self.metrics.clear();
         self.ignored = 0;
     }
 
+    #[inline]
     pub(crate) fn set(&mut self, field: Field, value: Scalar<'a>) {
         self.values[field as usize] = value;
     }

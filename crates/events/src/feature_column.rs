@@ -47,6 +47,26 @@ impl FeatureColumn {
         }
     }
 
+    /// The key of the class that was pushed last; none in a column of numbers.
+    pub(crate) fn last_key(&self) -> Option<i32> {
+        match self {
+            Self::Numeric(_) => None,
+            Self::Categorical { values, .. } => values.last_key(),
+        }
+    }
+
+    /// Adds a class by the key that [`FeatureColumn::last_key`] gave.
+    #[inline]
+    pub(crate) fn push_key(&mut self, key: i32) {
+        match self {
+            Self::Numeric(numbers) => numbers.push(Some(f64::NAN)),
+            Self::Categorical { values, rows, .. } => {
+                values.push_key(key);
+                *rows += 1;
+            }
+        }
+    }
+
     pub(crate) fn push(&mut self, cell: &Cell<'_>) {
         match self {
             Self::Numeric(numbers) => match cell {

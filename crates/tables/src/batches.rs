@@ -61,8 +61,8 @@ pub struct TableBatch {
     pub(crate) actual: Option<ArrayRef>,
 }
 
-/// The batches of a table; see [`crate::Table::predictions`]. Ends after the first error.
-pub struct Batches {
+/// The files of a table, read batch by batch. Ends after the first error.
+pub(crate) struct Reading {
     jobs: std::vec::IntoIter<Job>,
     current: Option<(Job, Frames, u64)>,
     model: OneModel,
@@ -119,12 +119,6 @@ impl TableBatch {
     }
 }
 
-impl std::fmt::Debug for Batches {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batches").field("files_left", &self.jobs.len()).finish_non_exhaustive()
-    }
-}
-
 /// A decoder's registry that knows one model.
 struct OneModel(Arc<ModelSchema>);
 
@@ -138,7 +132,7 @@ impl ModelRegistry for OneModel {
     }
 }
 
-impl Batches {
+impl Reading {
     pub(crate) fn new(
         jobs: Vec<Job>,
         schema: Arc<ModelSchema>,
@@ -292,7 +286,7 @@ pub(crate) fn batch_rows(columns: usize) -> NonZeroUsize {
     NonZeroUsize::new(rows).expect("at least 1,024")
 }
 
-impl Iterator for Batches {
+impl Iterator for Reading {
     type Item = Result<TableBatch, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -321,9 +315,11 @@ impl Iterator for Batches {
             {
                 columns.push(&label.column);
             }
-            let started = job.file.scan(&columns).and_then(|query| {
-                Frames::start(query, batch_rows(columns.len())).map_err(|error| job.file.failed(error))
-            });
+            let rows = batch_rows(columns.len());
+            let started = job
+                .file
+                .scan(&columns, rows)
+                .and_then(|queries| Frames::start(queries, rows).map_err(|error| job.file.failed(error)));
             match started {
                 Ok(frames) => self.current = Some((job, frames, 0)),
                 Err(error) => {

@@ -118,7 +118,35 @@ fn ids(series: &Series, untyped: bool) -> PolarsResult<ArrayRef> {
 /// Text as a dictionary, each different one after `read`.
 fn texts(series: &Series, read: &dyn Fn(&str) -> Cow<'_, str>) -> PolarsResult<ArrayRef> {
     let text = series.cast(&DataType::String)?;
-    Ok(dictionary(text.str()?.iter(), |text| read(text).into_owned()))
+    let chunks = text.str()?.downcast_iter().enumerate();
+    let keys = chunks.flat_map(|(place, chunk)| {
+        let rows = chunk.iter().zip(chunk.views().iter());
+        rows.map(move |(text, view)| text.map(|text| Viewed { view: view.as_u128(), chunk: place, text }))
+    });
+    Ok(dictionary(keys, |key| read(key.text).into_owned()))
+}
+
+/// A text by where it lies: a short one lies in its view, a long one in a buffer of its chunk, often many rows' in one place.
+/// So most rows are known without looking at the text.
+#[derive(Clone, Copy)]
+struct Viewed<'a> {
+    view: u128,
+    chunk: usize,
+    text: &'a str,
+}
+
+impl PartialEq for Viewed<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.view == other.view && self.chunk == other.chunk
+    }
+}
+
+impl Eq for Viewed<'_> {}
+
+impl std::hash::Hash for Viewed<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.view.hash(state);
+    }
 }
 
 /// A dictionary of the different texts of `keys`.

@@ -38,6 +38,10 @@ impl Format {
 /// Rows that are read at once from Parquet, unless its row groups are larger: what polars itself writes into one.
 const PIECE_ROWS: usize = 512 * 512;
 
+/// Batches that are decoded at once from Parquet. A row group is decoded whole otherwise, and may be a million rows; what is
+/// decoded in parts is decompressed by the page, and pages are smaller than this in most files.
+const BATCHES_AT_ONCE: u32 = 2;
+
 /// Lines of NDJSON that are looked at for the names of the columns.
 const NAMING_LINES: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
@@ -116,8 +120,13 @@ impl TableFile {
         self.schema.get(column)
     }
 
-    /// The rows, with nothing but these columns, in this order: queries to be run one after another.
-    pub(crate) fn scan(&self, columns: &[&str]) -> Result<Vec<LazyFrame>, TableError> {
+    /// The rows, with nothing but these columns, in this order: queries to be run one after another, each but the last of
+    /// a piece for some batches of `batch_rows`.
+    pub(crate) fn scan(
+        &self,
+        columns: &[&str],
+        batch_rows: NonZeroUsize,
+    ) -> Result<Vec<LazyFrame>, TableError> {
         let frame = match self.format {
             Format::Parquet => parquet(&self.path),
             Format::Csv => csv(&self.path),
@@ -128,13 +137,19 @@ impl TableFile {
         if self.pieces.is_empty() {
             return Ok(vec![frame]);
         }
+        let most = u32::try_from(batch_rows.get()).unwrap_or(u32::MAX).saturating_mul(BATCHES_AT_ONCE);
         let mut start = 0;
-        let piece = |&rows: &u32| {
-            let piece = frame.clone().slice(start, rows);
-            start += i64::from(rows);
-            piece
-        };
-        Ok(self.pieces.iter().map(piece).collect())
+        let mut queries = Vec::new();
+        for &rows in &self.pieces {
+            let mut left = rows;
+            while left > 0 {
+                let some = left.min(most);
+                queries.push(frame.clone().slice(start, some));
+                start += i64::from(some);
+                left -= some;
+            }
+        }
+        Ok(queries)
     }
 
     /// A failure of polars with this file.

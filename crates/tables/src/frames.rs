@@ -58,11 +58,7 @@ impl Iterator for Frames {
         }
         // The end, unless the engine panicked: half a file must not pass for the whole.
         self.engine.take()?.join().err().map(|panic| {
-            let message = panic
-                .downcast_ref::<&str>()
-                .map(ToString::to_string)
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
+            let message = crate::ahead::message_of(panic.as_ref());
             Err(PolarsError::ComputeError(format!("the reader panicked: {message}").into()))
         })
     }

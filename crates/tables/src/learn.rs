@@ -8,7 +8,8 @@ use driftline_events::{EventTime, FeatureKind, ModelSchema, Task, layout};
 use driftline_summary::{Categories, FeatureSpec, Grid, Reducer, SpecParts, SummarySpec};
 use rustc_hash::FxHashMap;
 
-use crate::batches::{Batches, TableBatch};
+use crate::ahead::Batches;
+use crate::batches::{Reading, TableBatch};
 use crate::columns::ColumnMap;
 use crate::reference::{Progress, ReferenceError};
 use crate::table::Table;
@@ -207,7 +208,7 @@ fn some_columns(
         });
         job.label = job.label.take().filter(|label| wanted(&label.name));
     }
-    Ok(Batches::reference(jobs, Arc::new(narrow), EventTime::from_millis(0)))
+    Ok(Batches::new(Reading::reference(jobs, Arc::new(narrow), EventTime::from_millis(0))))
 }
 
 /// A column of a batch; the label is beside the rows.

@@ -5,6 +5,7 @@
 //! means the same in a file as in an event. Every row comes out either in a batch or as a [`RowRejection`].
 //! polars stays inside this crate.
 
+mod ahead;
 mod batches;
 mod cells;
 mod columns;
@@ -18,7 +19,8 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use batches::{Batches, RowRejection, TableBatch};
+pub use ahead::Batches;
+pub use batches::{RowRejection, TableBatch};
 pub use columns::{ColumnError, ColumnMap, ColumnOptions};
 pub use figures::{Figure, FiguresError, FiguresWriter};
 pub use learn::learn_spec;

@@ -12,7 +12,8 @@ use driftline_summary::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::batches::{Batches, TableBatch};
+use crate::ahead::Batches;
+use crate::batches::{Reading, TableBatch};
 use crate::columns::ColumnMap;
 use crate::learn::Learned;
 use crate::table::{Table, TableError};
@@ -80,7 +81,7 @@ pub fn build_reference(
     let mut segments: BTreeMap<SegmentKey, CellSummary> = BTreeMap::new();
     let (mut read, mut rejected, mut rows) = (0, 0, 0);
     let jobs = table.reference_jobs(schema, columns)?;
-    for batch in Batches::reference(jobs, Arc::new(schema.clone()), created) {
+    for batch in Batches::new(Reading::reference(jobs, Arc::new(schema.clone()), created)) {
         let batch = batch?;
         read += batch.read;
         rejected += batch.rejected.len() as u64;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use driftline_events::{EventTime, ModelSchema, PayloadError, layout};
 
-use crate::batches::{Batches, Job};
+use crate::ahead::Batches;
+use crate::batches::{Job, Reading};
 use crate::cells::times;
 use crate::columns::ColumnMap;
 use crate::files::TableFile;
@@ -55,6 +56,15 @@ pub enum TableError {
     /// Columns that do not make a batch.
     #[error("the columns do not make a batch")]
     Arrow(#[source] arrow::error::ArrowError),
+    /// No thread to read in.
+    #[error("no thread can be started to read the table")]
+    Thread(#[source] std::io::Error),
+    /// A fault of the program.
+    #[error("the reader panicked: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
 }
 
 /// Parquet, CSV or NDJSON files that are read as one table, in their order. The columns' order in each file
@@ -110,13 +120,8 @@ impl Table {
     /// that the configuration names.
     pub fn predictions(&self, schema: &ModelSchema, columns: &ColumnMap) -> Result<Batches, TableError> {
         let jobs = self.jobs(schema, columns, Purpose::Predictions)?;
-        Ok(Batches::new(
-            jobs,
-            Arc::new(schema.clone()),
-            Purpose::Predictions,
-            std::time::Duration::ZERO,
-            None,
-        ))
+        let schema = Arc::new(schema.clone());
+        Ok(Batches::new(Reading::new(jobs, schema, Purpose::Predictions, std::time::Duration::ZERO, None)))
     }
 
     /// The labels in all files, in batches of at most 65,536 rows, their timestamps later by the configured
@@ -126,7 +131,8 @@ impl Table {
     /// [`TableError::MissingColumns`] if a file lacks the label, the prediction's id, or the timestamp.
     pub fn labels(&self, schema: &ModelSchema, columns: &ColumnMap) -> Result<Batches, TableError> {
         let jobs = self.jobs(schema, columns, Purpose::Labels)?;
-        Ok(Batches::new(jobs, Arc::new(schema.clone()), Purpose::Labels, columns.label_delay, None))
+        let schema = Arc::new(schema.clone());
+        Ok(Batches::new(Reading::new(jobs, schema, Purpose::Labels, columns.label_delay, None)))
     }
 
     /// Whether every file has the column of the label.
@@ -164,8 +170,9 @@ impl Table {
         let mut range: Option<(i64, i64)> = None;
         let column = columns.timestamp.column.as_str();
         for file in self.files.iter().filter(|file| !file.is_blank()) {
-            let query = Mapping::timestamp(file, column).and_then(|()| file.scan(&[column]))?;
-            let frames = Frames::start(query, crate::batches::batch_rows(1)).map_err(|e| file.failed(e))?;
+            let rows = crate::batches::batch_rows(1);
+            let queries = Mapping::timestamp(file, column).and_then(|()| file.scan(&[column], rows))?;
+            let frames = Frames::start(queries, rows).map_err(|e| file.failed(e))?;
             for frame in frames {
                 let frame = frame.map_err(|error| file.failed(error))?;
                 let series = frame.column(column).map_err(|error| file.failed(error))?;

@@ -17,25 +17,33 @@ pub use memory::MemoryPending;
 ///
 /// With 10^9 ids of one model in memory two of them share a key with a chance of about 1 in 10^21.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IdKey(u128);
+pub struct IdKey {
+    // Two halves, so that an entry beside a key is not padded to 16 bytes.
+    high: u64,
+    low: u64,
+}
 
 impl IdKey {
     /// The key of an id.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        Self(xxhash_rust::xxh3::xxh3_128(id.as_bytes()))
+        Self::from_number(xxhash_rust::xxh3::xxh3_128(id.as_bytes()))
     }
 
     /// The key as it stands on disk.
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        (((self.high as u128) << 64) | self.low as u128).to_be_bytes()
     }
 
     /// The key from disk.
     #[must_use]
     pub const fn from_be_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
+        Self::from_number(u128::from_be_bytes(bytes))
+    }
+
+    const fn from_number(number: u128) -> Self {
+        Self { high: (number >> 64) as u64, low: number as u64 }
     }
 }
 
@@ -80,6 +88,15 @@ pub trait PendingStore: Send + Sync {
     fn load(&mut self, ids: &[IdKey]) -> Result<(), PendingError>;
     /// The prediction of an id.
     fn prediction(&self, id: IdKey) -> Option<&Pending>;
+    /// When the prediction of an id was made.
+    fn made(&self, id: IdKey) -> Option<EventTime> {
+        self.prediction(id).map(|pending| pending.time)
+    }
+    /// Keeps no more of a prediction than its id and time, where the store expects no labels. `false`: it wants the
+    /// prediction itself.
+    fn put_seen(&mut self, _id: IdKey, _time: EventTime) -> bool {
+        false
+    }
     /// Keeps a prediction.
     fn put_prediction(&mut self, id: IdKey, pending: Pending);
     /// Sets the latest word on a kept prediction's label.

@@ -102,9 +102,15 @@ impl Windower {
         self.pending.prediction(id).filter(|pending| floor.is_none_or(|floor| pending.time >= floor))
     }
 
+    /// Whether an id has a prediction that is known.
+    pub(crate) fn is_known(&self, id: IdKey) -> bool {
+        self.pending.made(id).is_some_and(|made| self.floor().is_none_or(|floor| made >= floor))
+    }
+
     fn waiting_label(&self, id: IdKey) -> Option<&Word> {
+        let word = self.pending.waiting(id)?;
         let floor = self.floor();
-        self.pending.waiting(id).filter(|word| floor.is_none_or(|floor| word.time >= floor))
+        Some(word).filter(|word| floor.is_none_or(|floor| word.time >= floor))
     }
 
     fn take_word(&mut self, id: IdKey, word: Word, labelled: &mut Labelled) {
@@ -232,6 +238,10 @@ impl Windower {
             labels.texts().map(|class| class.map(|class| self.texts.share(class))).collect();
         for (row, (&time, id)) in times(rows)?.iter().zip(ids).enumerate() {
             let Some(id) = *id else { continue };
+            let time = EventTime::from_millis(time);
+            if self.pending.put_seen(id, time) {
+                continue;
+            }
             let each: Vec<_> = class_scores
                 .iter()
                 .filter_map(|(class, column)| Some((Arc::clone(class), number_at(column, row)?)))
@@ -242,7 +252,6 @@ impl Windower {
                 value: number_at(values, row),
                 scores: (!each.is_empty()).then(|| each.into()),
             };
-            let time = EventTime::from_millis(time);
             let pending =
                 Pending { time, cells: sets[row], weight: weights.value(row), predicted, label: None };
             let waited = self.waiting_label(id).is_some();

@@ -210,7 +210,7 @@ impl Windower {
                 continue;
             }
             if let Some(id) = id
-                && (!seen.insert(id) || self.known_prediction(id).is_some())
+                && (!seen.insert(id) || self.is_known(id))
             {
                 refused.push((row as u32, Refused::Duplicate));
                 continue;

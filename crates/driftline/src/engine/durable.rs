@@ -77,7 +77,8 @@ impl Engine {
     pub(super) fn new_pending(&mut self, id: &ModelId) -> Result<Box<dyn PendingStore>, EngineError> {
         let capacity = self.limits.pending_predictions;
         Ok(match &mut self.durable {
-            None => Box::new(MemoryPending::new(capacity)),
+            None if self.labels => Box::new(MemoryPending::new(capacity)),
+            None => Box::new(MemoryPending::of_ids(capacity)),
             Some(durable) => {
                 let number = durable.number(id);
                 Box::new(StoredPending::open(durable.state.clone(), number, capacity)?)

@@ -257,3 +257,59 @@ fn a_message_without_a_header_is_not_skipped() {
     let error = decode_predictions(&payload, Carrier::ArrowStream, &context(&registry, &limits)).unwrap_err();
     assert_eq!(error.reason(), "bad_arrow");
 }
+
+/// The rows of a long table, by columns whole and row by row.
+fn long(rows: usize, rejects: bool, by_column: bool) -> RecordBatch {
+    let plans = |row: usize| ["gold", "basic", "gold"].get(row % 5).copied();
+    // No boolean, or not always; the values of a dictionary need not be in the order of the rows.
+    let active = |row: usize| ["true", "maybe", "false", "maybe", "true"].get(row % 7).copied();
+    let ages = |row: usize| match row % 11 {
+        3 => f64::INFINITY,
+        7 => f64::NAN,
+        other => other as f64,
+    };
+    let score = |row: usize| if rejects && row % 13 == 5 { 1.5 } else { 0.25 };
+    let texts = |text: &dyn Fn(usize) -> Option<&'static str>| -> ArrayRef {
+        let texts = (0..rows).map(text);
+        if by_column {
+            Arc::new(texts.collect::<DictionaryArray<Int32Type>>())
+        } else {
+            Arc::new(texts.collect::<StringArray>())
+        }
+    };
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("prediction.score", Arc::new((0..rows).map(|row| Some(score(row))).collect::<Float64Array>())),
+        ("feature.age", Arc::new((0..rows).map(|row| Some(ages(row))).collect::<Float64Array>())),
+        ("feature.plan", texts(&plans)),
+        ("feature.active", texts(&active)),
+    ];
+    if !by_column {
+        columns.push(("model", Arc::new(StringArray::from(vec!["churn"; rows]))));
+    }
+    table(columns)
+}
+
+#[test]
+fn whole_columns_are_read_as_their_rows_are() {
+    let (registry, limits) = (Registry::new(), Limits::default());
+    let context = DecodeContext { default_model: Some("churn"), ..context(&registry, &limits) };
+    for (rows, rejects) in [(1, false), (63, false), (64, false), (200, false), (200, true)] {
+        let read = |by_column| {
+            let decoded = predictions_from_arrow(&long(rows, rejects, by_column), &context).unwrap();
+            assert_eq!(decoded.rejected.is_empty(), !rejects);
+            // NaN is not equal to itself.
+            let columns = ["feature.age", "feature.plan", "feature.active", "prediction.score"];
+            let columns = columns.map(|name| column(&decoded.batches[0].rows, name));
+            let dictionary = decoded.batches[0].rows.column_by_name("feature.plan").unwrap().to_data();
+            let invalid = decoded.batches[0].rows.column_by_name("invalid.active").cloned();
+            (
+                columns,
+                dictionary,
+                invalid.map(|marks| marks.to_data()),
+                reasons(&decoded),
+                decoded.ignored_fields,
+            )
+        };
+        assert_eq!(read(true), read(false), "{rows} rows");
+    }
+}

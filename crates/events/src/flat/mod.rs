@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use arrow::array::{Array, RecordBatch};
 use rustc_hash::FxHashMap;
 
-use self::reader::{Reader, Wanted};
+use self::reader::{Dictionary, Reader, Wanted};
 use crate::event::{Event, Field};
 use crate::feature_column::FeatureColumn;
 use crate::infer::Inference;
@@ -19,7 +19,7 @@ use crate::label_sink::LabelSink;
 use crate::prediction_sink::{PredictionSink, model_name};
 use crate::reject::{Fault, Reason, Rejections, shown};
 use crate::scalar::Cell;
-use crate::{DecodeContext, Decoded, Feature, Limits, ModelId, PayloadError};
+use crate::{DecodeContext, Decoded, Feature, FeatureKind, Limits, ModelId, PayloadError};
 
 /// Reads an Arrow IPC stream of prediction events.
 pub(crate) fn decode_predictions(
@@ -182,9 +182,14 @@ impl Columns {
         Ok(columns)
     }
 
-    /// Reads the fields of a row.
+    /// Whether a row may say which model it is of.
+    fn name_models(&self) -> bool {
+        self.fields.iter().any(|(field, _)| *field == Field::Model)
+    }
+
+    /// Reads the fields of a row into an event that is new or had another row of this table.
     fn read<'t>(&'t self, row: usize, event: &mut Event<'t>) {
-        event.clear();
+        event.next_row();
         event.ignored = self.unknown as u64;
         for (field, reader) in &self.fields {
             event.set(*field, reader.scalar(row));
@@ -250,6 +255,18 @@ impl<'c> Predictions<'c> {
 
     fn read(&mut self, table: &RecordBatch) -> Result<(), PayloadError> {
         let columns = Columns::try_new(table, &PREDICTION_FIELDS, true, self.sink.limits())?;
+        if let Some(name) = self.sink.context().default_model
+            && !columns.name_models()
+            && table.num_rows() > 0
+        {
+            let rows: Vec<usize> = (0..table.num_rows()).collect();
+            match self.sink.find(name) {
+                Some(place) => self.read_model(&columns, place, &rows)?,
+                None => self.read_unknown(&columns, name, &rows)?,
+            }
+            self.first_row += table.num_rows() as u64;
+            return Ok(());
+        }
         let mut known: Vec<(usize, Vec<usize>)> = Vec::new();
         let mut unknown: Vec<(String, Vec<usize>)> = Vec::new();
         let mut unknown_places: FxHashMap<String, usize> = FxHashMap::default();
@@ -338,6 +355,12 @@ impl<'c> Predictions<'c> {
                 continue;
             };
             match (&mut *column, reader.floats()) {
+                (FeatureColumn::Numeric(numbers), Some(floats))
+                    if taken.len() == floats.len() && floats.null_count() == 0 =>
+                {
+                    let finite = |&value: &f64| if value.is_finite() { value } else { f64::NAN };
+                    numbers.extend(floats.values().iter().map(finite));
+                }
                 (FeatureColumn::Numeric(numbers), Some(floats)) => {
                     for &row in &taken {
                         let value = floats.is_valid(row).then(|| floats.value(row));
@@ -345,11 +368,14 @@ impl<'c> Predictions<'c> {
                         numbers.push(value.map(|value| if value.is_finite() { value } else { f64::NAN }));
                     }
                 }
-                _ => {
-                    for &row in &taken {
-                        column.push(&reader.scalar(row).cell(feature.kind, limit));
+                (column, _) => match reader.dictionary() {
+                    Some(dictionary) => read_dictionary(column, &dictionary, &taken, feature.kind, limit),
+                    None => {
+                        for &row in &taken {
+                            column.push(&reader.scalar(row).cell(feature.kind, limit));
+                        }
                     }
-                }
+                },
             }
         }
         Ok(())
@@ -414,6 +440,33 @@ impl<'c> Predictions<'c> {
 
     fn finish(self) -> Decoded {
         self.sink.finish(self.rejections)
+    }
+}
+
+/// Reads the rows of a dictionary column; what a class is called is looked up once and not once a row.
+fn read_dictionary(
+    column: &mut FeatureColumn,
+    dictionary: &Dictionary<'_>,
+    rows: &[usize],
+    kind: FeatureKind,
+    limit: usize,
+) {
+    let mut known: Vec<Option<i32>> = vec![None; dictionary.length];
+    for &row in rows {
+        let Some(place) = dictionary.keys[row] else {
+            column.push(&Cell::Missing);
+            continue;
+        };
+        match known[place] {
+            Some(key) => column.push_key(key),
+            None => {
+                let cell = dictionary.value(place).cell(kind, limit);
+                column.push(&cell);
+                if let Cell::Class(_) = cell {
+                    known[place] = column.last_key();
+                }
+            }
+        }
     }
 }
 

@@ -38,9 +38,25 @@ enum Values {
     Dictionary {
         keys: Vec<Option<usize>>,
         values: Box<Values>,
+        length: usize,
     },
     /// Lists, structs and the like.
     Other,
+}
+
+/// A dictionary column's rows and values.
+pub(super) struct Dictionary<'r> {
+    /// For each row its value's place; none where it is missing.
+    pub(super) keys: &'r [Option<usize>],
+    /// Values in all.
+    pub(super) length: usize,
+    values: &'r Values,
+}
+
+impl<'r> Dictionary<'r> {
+    pub(super) fn value(&self, place: usize) -> Scalar<'r> {
+        self.values.scalar(place)
+    }
 }
 
 /// What a column can be asked for.
@@ -105,6 +121,16 @@ impl Reader {
         }
     }
 
+    /// The rows' places in the dictionary, if the column has one that is no longer than the column.
+    pub(super) fn dictionary(&self) -> Option<Dictionary<'_>> {
+        match &self.values {
+            Values::Dictionary { keys, values, length } if *length <= keys.len() => {
+                Some(Dictionary { keys, length: *length, values })
+            }
+            _ => None,
+        }
+    }
+
     fn wrong(&self, expected: &'static str) -> PayloadError {
         PayloadError::ColumnType { column: self.column.clone(), expected, found: self.found.to_string() }
     }
@@ -155,10 +181,11 @@ impl Values {
                 let keys =
                     places.into_iter().enumerate().map(|(row, place)| keys.is_valid(row).then_some(place));
                 let keys = keys.collect();
+                let length = dictionary.values().len();
                 let values = Self::try_new(dictionary.values())?;
                 match values {
                     Self::Dictionary { .. } | Self::Other => Self::Other,
-                    values => Self::Dictionary { keys, values: Box::new(values) },
+                    values => Self::Dictionary { keys, values: Box::new(values), length },
                 }
             }
             _ => Self::Other,
@@ -190,7 +217,7 @@ impl Values {
             Self::Text(values) => Scalar::Text(Cow::Borrowed(values.value(row))),
             Self::LargeText(values) => Scalar::Text(Cow::Borrowed(values.value(row))),
             Self::TextView(values) => Scalar::Text(Cow::Borrowed(values.value(row))),
-            Self::Dictionary { keys, values } => {
+            Self::Dictionary { keys, values, .. } => {
                 keys[row].map_or(Scalar::Missing, |place| values.scalar(place))
             }
         }

@@ -13,6 +13,8 @@ use super::{Expired, IdKey, Pending, PendingError, PendingStore, Word};
 pub struct MemoryPending {
     predictions: Aged<Pending>,
     waiting: Aged<Word>,
+    /// When each prediction was made, where no more is kept of them.
+    seen: Option<Aged<EventTime>>,
 }
 
 /// Entries of one kind, found by id and forgotten by age.
@@ -22,15 +24,25 @@ pub struct MemoryPending {
 #[derive(Debug)]
 struct Aged<T> {
     places: FxHashMap<IdKey, Place>,
-    /// No minute is empty.
-    minutes: BTreeMap<EventTime, Vec<(IdKey, T)>>,
+    pages: Vec<Page<T>>,
+    /// The page of each minute that has entries.
+    minutes: BTreeMap<EventTime, u32>,
+    /// Pages of no minute.
+    free: Vec<u32>,
     capacity: usize,
+}
+
+/// The entries of a minute.
+#[derive(Debug)]
+struct Page<T> {
+    minute: EventTime,
+    entries: Vec<(IdKey, T)>,
 }
 
 /// Where an entry lies.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    minute: EventTime,
+    page: u32,
     at: u32,
 }
 
@@ -38,7 +50,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl<T> Aged<T> {
     fn new(capacity: usize) -> Self {
-        Self { places: FxHashMap::default(), minutes: BTreeMap::new(), capacity }
+        Self {
+            places: FxHashMap::default(),
+            pages: Vec::new(),
+            minutes: BTreeMap::new(),
+            free: Vec::new(),
+            capacity,
+        }
     }
 
     fn len(&self) -> usize {
@@ -46,64 +64,92 @@ impl<T> Aged<T> {
     }
 
     fn get(&self, id: IdKey) -> Option<&T> {
-        let Place { minute, at } = *self.places.get(&id)?;
-        self.minutes.get(&minute)?.get(at as usize).map(|(_, entry)| entry)
+        let Place { page, at } = *self.places.get(&id)?;
+        Some(&self.pages[page as usize].entries[at as usize].1)
     }
 
     fn get_mut(&mut self, id: IdKey) -> Option<&mut T> {
-        let Place { minute, at } = *self.places.get(&id)?;
-        self.minutes.get_mut(&minute)?.get_mut(at as usize).map(|(_, entry)| entry)
+        let Place { page, at } = *self.places.get(&id)?;
+        Some(&mut self.pages[page as usize].entries[at as usize].1)
     }
 
     fn put(&mut self, id: IdKey, time: EventTime, entry: T) {
-        let minute = time.floor(MINUTE);
-        let entries = self.minutes.entry(minute).or_default();
+        let page = self.page_of(time.floor(MINUTE));
+        let entries = &mut self.pages[page as usize].entries;
         let at = u32::try_from(entries.len()).expect("a minute's entries are numbered in 32 bits");
         entries.push((id, entry));
-        if let Some(former) = self.places.insert(id, Place { minute, at }) {
+        if let Some(former) = self.places.insert(id, Place { page, at }) {
             self.take_out(former);
         }
     }
 
+    /// The page of a minute, which is taken into use if it has none.
+    fn page_of(&mut self, minute: EventTime) -> u32 {
+        if let Some(&page) = self.minutes.get(&minute) {
+            return page;
+        }
+        let page = match self.free.pop() {
+            Some(page) => {
+                self.pages[page as usize].minute = minute;
+                page
+            }
+            None => {
+                self.pages.push(Page { minute, entries: Vec::new() });
+                u32::try_from(self.pages.len() - 1).expect("minutes are numbered in 32 bits")
+            }
+        };
+        self.minutes.insert(minute, page);
+        page
+    }
+
     fn remove(&mut self, id: IdKey) -> Option<T> {
+        if self.places.is_empty() {
+            return None;
+        }
         let place = self.places.remove(&id)?;
         Some(self.take_out(place))
     }
 
     /// Takes an entry out of its minute; the minute's last takes its place.
-    fn take_out(&mut self, Place { minute, at }: Place) -> T {
-        let entries = self.minutes.get_mut(&minute).expect("a place is of a minute that is there");
+    fn take_out(&mut self, Place { page, at }: Place) -> T {
+        let Page { minute, entries } = &mut self.pages[page as usize];
         let (_, entry) = entries.swap_remove(at as usize);
         match entries.get(at as usize) {
             Some((moved, _)) => {
                 let moved = self.places.get_mut(moved).expect("every entry has its place");
                 moved.at = at;
             }
-            None if entries.is_empty() => drop(self.minutes.remove(&minute)),
+            None if entries.is_empty() => {
+                *entries = Vec::new();
+                self.minutes.remove(minute);
+                self.free.push(page);
+            }
             None => {}
         }
         entry
     }
 
     fn iter(&self) -> impl Iterator<Item = &T> {
-        self.minutes.values().flatten().map(|(_, entry)| entry)
+        let pages = self.minutes.values().map(|&page| &self.pages[page as usize]);
+        pages.flat_map(|page| &page.entries).map(|(_, entry)| entry)
     }
 
-    /// Forgets whole minutes that ended before `before`, then the oldest minutes while there are too many entries.
-    fn expire(&mut self, before: EventTime) -> Vec<(T, bool)> {
-        let mut gone = Vec::new();
+    /// Forgets whole minutes that ended before `before`, then the oldest minutes while there are too many entries. Shows
+    /// each entry, and whether it went before its time.
+    fn expire(&mut self, before: EventTime, mut show: impl FnMut(T, bool)) {
         while let Some(first) = self.minutes.first_entry() {
             let over = first.key().saturating_add(MINUTE) <= before;
             let full = self.places.len() > self.capacity;
             if !over && !full {
                 break;
             }
-            for (id, entry) in first.remove() {
+            let page = first.remove();
+            self.free.push(page);
+            for (id, entry) in std::mem::take(&mut self.pages[page as usize].entries) {
                 self.places.remove(&id);
-                gone.push((entry, !over));
+                show(entry, !over);
             }
         }
-        gone
     }
 }
 
@@ -111,7 +157,13 @@ impl MemoryPending {
     /// An empty store for at most `capacity` predictions and as many waiting labels.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { predictions: Aged::new(capacity), waiting: Aged::new(capacity) }
+        Self { predictions: Aged::new(capacity), waiting: Aged::new(capacity), seen: None }
+    }
+
+    /// An empty store for at most `capacity` predictions that no label will come for: it keeps their ids and times alone.
+    #[must_use]
+    pub fn of_ids(capacity: usize) -> Self {
+        Self { seen: Some(Aged::new(capacity)), ..Self::new(capacity) }
     }
 }
 
@@ -122,6 +174,19 @@ impl PendingStore for MemoryPending {
 
     fn prediction(&self, id: IdKey) -> Option<&Pending> {
         self.predictions.get(id)
+    }
+
+    fn made(&self, id: IdKey) -> Option<EventTime> {
+        match &self.seen {
+            Some(seen) => seen.get(id).copied(),
+            None => self.predictions.get(id).map(|pending| pending.time),
+        }
+    }
+
+    fn put_seen(&mut self, id: IdKey, time: EventTime) -> bool {
+        let Some(seen) = &mut self.seen else { return false };
+        seen.put(id, time, time);
+        true
     }
 
     fn put_prediction(&mut self, id: IdKey, pending: Pending) {
@@ -154,22 +219,28 @@ impl PendingStore for MemoryPending {
 
     fn expire(&mut self, before: EventTime) -> Expired {
         let mut expired = Expired::default();
-        for (pending, early) in self.predictions.expire(before) {
+        self.predictions.expire(before, |pending, early| {
             match pending.label {
                 Some(Word { label: Some(_), .. }) => expired.labelled += 1,
                 _ => expired.unlabelled += 1,
             }
             expired.early += u64::from(early);
+        });
+        if let Some(seen) = &mut self.seen {
+            seen.expire(before, |_, early| {
+                expired.unlabelled += 1;
+                expired.early += u64::from(early);
+            });
         }
-        for (_, early) in self.waiting.expire(before) {
+        self.waiting.expire(before, |_, early| {
             expired.unmatched_labels += 1;
             expired.early += u64::from(early);
-        }
+        });
         expired
     }
 
     fn predictions(&self) -> usize {
-        self.predictions.len()
+        self.predictions.len() + self.seen.as_ref().map_or(0, Aged::len)
     }
 
     fn waiting_labels(&self) -> usize {
