@@ -55,8 +55,8 @@ pub(crate) fn report(
         name: name.to_owned(),
         kind: FeatureKind::Numeric,
         rows: rows.rows,
-        missing: faults(&|summary| Faults::of_tally(summary.missing, summary.rows())),
-        invalid: faults(&|summary| Faults::of_tally(summary.invalid, summary.rows())),
+        missing: faults(&|summary| Faults::of_tally(*summary.missing, summary.rows())),
+        invalid: faults(&|summary| Faults::of_tally(*summary.invalid, summary.rows())),
         out_of_range: Some(quality(
             range(current),
             range_before,
