@@ -12,7 +12,7 @@ use crate::drift::ks::{ks_distance, ks_p_value};
 use crate::drift::wasserstein::{Side, wasserstein};
 use crate::feature_report::{FeatureReport, KsReport, Verdict, WassersteinReport};
 use crate::figure::Reason;
-use crate::report::Quantiles;
+use crate::quantiles::Quantiles;
 use crate::traffic::some_or;
 
 /// The reference's minimum and maximum are rows of it: as two rows out of range they make the test of the
