@@ -10,6 +10,7 @@ mod reference;
 pub(crate) mod stored;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use driftline_evaluate::{AlertBook, AlertBookError, AlertEvent, Incident, WindowReport};
@@ -252,29 +253,42 @@ impl Engine {
     /// Evaluates the windows that closed or changed by `now`, keeps their reports, lets the models' rules look at them,
     /// and forgets what is too old. A model that fails is reported and leaves the others alone.
     pub fn tick(&mut self, now: EventTime) -> Ticked {
+        let mut all = Ticked::default();
+        let mut last = None;
+        while let Some((id, ticked)) = self.tick_next(now, last.as_ref()) {
+            all.closed.extend(ticked.closed);
+            all.events.extend(ticked.events);
+            all.failures.extend(ticked.failures);
+            last = Some(id);
+        }
+        all
+    }
+
+    /// [`Engine::tick`] for the model that comes after another, or for the first: the reports of one model can go before
+    /// those of the next are made. `None` after the last.
+    pub(crate) fn tick_next(&mut self, now: EventTime, last: Option<&ModelId>) -> Option<(ModelId, Ticked)> {
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let (id, model) = self.models.range_mut((after, Bound::Unbounded)).next()?;
         let Ticked { mut closed, mut events, mut failures } = Ticked::default();
-        for (id, model) in &mut self.models {
-            let before = closed.len();
-            model.advance(now);
-            for due in model.due(REVISIONS_PER_TICK) {
-                match model.evaluate(&due) {
-                    Ok(report) => {
-                        closed.push(Arc::clone(&report));
-                        self.history.put(report);
-                    }
-                    Err(source) => {
-                        events.extend(model.alert_of_failure(&source, now));
-                        failures.push(EngineError::Window { model: id.clone(), source });
-                    }
+        model.advance(now);
+        for due in model.due(REVISIONS_PER_TICK) {
+            match model.evaluate(&due) {
+                Ok(report) => {
+                    closed.push(Arc::clone(&report));
+                    self.history.put(report);
+                }
+                Err(source) => {
+                    events.extend(model.alert_of_failure(&source, now));
+                    failures.push(EngineError::Window { model: id.clone(), source });
                 }
             }
-            events.extend(model.alert(&closed[before..], now));
-            if let Err(source) = model.roll_up() {
-                failures.push(EngineError::Window { model: id.clone(), source });
-            }
-            model.expire();
         }
-        Ticked { closed, events, failures }
+        events.extend(model.alert(&closed, now));
+        if let Err(source) = model.roll_up() {
+            failures.push(EngineError::Window { model: id.clone(), source });
+        }
+        model.expire();
+        Some((id.clone(), Ticked { closed, events, failures }))
     }
 
     /// Evaluates the windows that are still open, so that their figures so far can be seen; the rest is as in

@@ -6,6 +6,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Reports are made and freed by the thousand at a time, on other threads than those that decode: glibc keeps what they
+/// leave, and with many models that was half of the memory.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = cli::Cli::parse();
     match arguments.run() {

@@ -27,7 +27,7 @@ pub use outbox::OutboxError;
 use crate::alert_routes::ModelAlerts;
 use crate::config::ModelConfig;
 use crate::durability::{Health, Journaled, Requests, causes};
-use crate::engine::{AlertChangeError, Engine, EngineError, Ticked};
+use crate::engine::{AlertChangeError, Engine, EngineError};
 use crate::registry::Registry;
 use crate::status::{self, Published};
 
@@ -291,6 +291,11 @@ impl Pipeline {
         sealed.into_iter().for_each(|number| self.sealed(number));
     }
 
+    fn checkpoint_if_large(&mut self) {
+        let sealed = self.parts.checkpoints.begin_if_large(&mut self.parts.engine);
+        sealed.into_iter().for_each(|number| self.sealed(number));
+    }
+
     fn sealed(&mut self, number: u64) {
         self.parts.mailbox.sealed(number);
         self.parts.outbox.iter_mut().for_each(|outbox| outbox.sealed(number));
@@ -341,12 +346,19 @@ impl Pipeline {
         }
         let started = Instant::now();
         let now = (self.parts.clock)();
-        let Ticked { closed, events, mut failures } = self.parts.engine.tick(now);
-        self.tell(events);
-        if let Some(outbox) = &mut self.parts.outbox {
-            closed.iter().for_each(|report| outbox.put(report, now));
+        let (mut evaluated, mut failures) = (0, Vec::new());
+        let mut last = None;
+        while let Some((model, ticked)) = self.parts.engine.tick_next(now, last.as_ref()) {
+            self.tell(ticked.events);
+            if let Some(outbox) = &mut self.parts.outbox {
+                ticked.closed.iter().for_each(|report| outbox.put(report, now));
+            }
+            evaluated += ticked.closed.len();
+            failures.extend(ticked.failures);
+            // Where hours close at once, what all models have to store would be hundreds of megabytes.
+            self.checkpoint_if_large();
+            last = Some(model);
         }
-        let mut evaluated = closed.len();
         failures.extend(self.parts.engine.sweep().err());
         if self.open_due.is_none_or(|open_due| due >= open_due) {
             let began = Instant::now();

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::figure::Figure;
-use crate::report::Quantiles;
+use crate::quantiles::Quantiles;
 
 /// What is known of one feature, or of the predictions, scores or labels, in one window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,10 @@
 //! A number that may be absent, and why.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+use std::fmt;
+use std::num::NonZeroU64;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 /// Why a figure does not exist.
@@ -53,6 +57,31 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All, in their order.
+    const ALL: [Self; 21] = [
+        Self::NoRows,
+        Self::NoValues,
+        Self::TooFewRows,
+        Self::NoReference,
+        Self::EmptyReference,
+        Self::ConstantReference,
+        Self::BinsDiffer,
+        Self::SingleBin,
+        Self::NotWatched,
+        Self::NoLabels,
+        Self::NoPredictions,
+        Self::NoScores,
+        Self::OneClass,
+        Self::OnePredictedClass,
+        Self::NoPredictedPositives,
+        Self::NoActualPositives,
+        Self::NoActualNegatives,
+        Self::ClassAbsent,
+        Self::ConstantActual,
+        Self::ZeroActuals,
+        Self::NotFinite,
+    ];
+
     /// The reason as reports and metrics write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -83,9 +112,23 @@ impl Reason {
 }
 
 /// A number, or `{"absent": "reason"}`. Never NaN or infinite.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+///
+/// A report has a thousand, so it takes no more room than the number: a reason is one of the many bit patterns that are
+/// no number.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Figure(NonZeroU64);
+
+/// The bits of a NaN that is no figure: with them turned no figure has only zeros.
+const TURNED: u64 = u64::MAX;
+/// The bits of a NaN, to which the place of the reason is added.
+const ABSENT: u64 = 0x7ff8_0000_0000_0000;
+
+/// A number, or `{"absent": "reason"}`. Never NaN or infinite.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Figure {
+#[schemars(rename = "Figure")]
+enum Written {
     /// It exists; finite.
     Value(f64),
     /// It does not.
@@ -99,22 +142,76 @@ impl Figure {
     /// The figure `value`, absent as [`Reason::NotFinite`] if it is not finite.
     #[must_use]
     pub const fn new(value: f64) -> Self {
-        if value.is_finite() { Self::Value(value) } else { Self::absent(Reason::NotFinite) }
+        if value.is_finite() { Self::of_bits(value.to_bits()) } else { Self::absent(Reason::NotFinite) }
     }
 
     /// A figure that does not exist.
     #[must_use]
     pub const fn absent(reason: Reason) -> Self {
-        Self::Absent { absent: reason }
+        Self::of_bits(ABSENT + reason as u64)
+    }
+
+    const fn of_bits(bits: u64) -> Self {
+        Self(NonZeroU64::new(bits ^ TURNED).expect("neither a number nor a reason has these bits"))
     }
 
     /// The number, if there is one.
     #[must_use]
     pub const fn value(&self) -> Option<f64> {
-        match self {
-            Self::Value(value) => Some(*value),
-            Self::Absent { .. } => None,
+        let value = f64::from_bits(self.0.get() ^ TURNED);
+        if value.is_finite() { Some(value) } else { None }
+    }
+
+    /// Why there is no number, if there is none.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        let place = (self.0.get() ^ TURNED).wrapping_sub(ABSENT);
+        usize::try_from(place).ok().and_then(|place| Reason::ALL.get(place)).copied()
+    }
+}
+
+impl From<Written> for Figure {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Value(value) => Self::new(value),
+            Written::Absent { absent } => Self::absent(absent),
         }
+    }
+}
+
+impl From<Figure> for Written {
+    fn from(figure: Figure) -> Self {
+        match (figure.value(), figure.reason()) {
+            (Some(value), _) => Self::Value(value),
+            (None, reason) => Self::Absent { absent: reason.unwrap_or(Reason::NotFinite) },
+        }
+    }
+}
+
+impl PartialEq for Figure {
+    fn eq(&self, other: &Self) -> bool {
+        (self.value(), self.reason()) == (other.value(), other.reason())
+    }
+}
+
+impl fmt::Debug for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Written::from(*self).fmt(f)
+    }
+}
+
+/// That of a number or its reason.
+impl JsonSchema for Figure {
+    fn schema_name() -> Cow<'static, str> {
+        Written::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        Written::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Written::json_schema(generator)
     }
 }
 
@@ -238,6 +335,29 @@ mod tests {
         let json = serde_json::to_string(&figures).unwrap();
         assert_eq!(json, r#"[0.25,{"absent":"no_labels"},{"absent":"not_finite"}]"#);
         assert_eq!(serde_json::from_str::<Vec<Figure>>(&json).unwrap(), figures);
+    }
+
+    #[test]
+    fn a_figure_is_as_small_as_its_number_and_keeps_every_bit_of_it() {
+        assert_eq!((size_of::<Figure>(), size_of::<Option<Figure>>()), (8, 8));
+        for value in [0.0, -0.0, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324, 0.1, -1.0 / 3.0] {
+            let figure = Figure::new(value);
+            assert_eq!(figure.value().map(f64::to_bits), Some(value.to_bits()));
+            assert_eq!(figure.reason(), None, "{figure:?}");
+        }
+        for reason in Reason::ALL {
+            let figure = Figure::absent(reason);
+            assert_eq!((figure.value(), figure.reason()), (None, Some(reason)));
+            assert_eq!(
+                serde_json::to_string(&figure).unwrap(),
+                format!(r#"{{"absent":"{}"}}"#, reason.as_str())
+            );
+        }
+        for value in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(Figure::new(value).reason(), Some(Reason::NotFinite));
+        }
+        assert_eq!(Figure::new(0.0), Figure::new(-0.0));
+        assert_ne!(Figure::new(0.0), Figure::absent(Reason::NoRows));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod features;
 mod figure;
 mod performance;
 mod performance_report;
+mod quantiles;
 mod reference;
 mod report;
 mod rfc3339;
@@ -39,9 +40,10 @@ pub use feature_report::{
 };
 pub use figure::{Estimate, Figure, Interval, Reason};
 pub use performance_report::{Basis, ClassReport, ConfusionReport, PerformanceReport};
+pub use quantiles::Quantiles;
 pub use reference::{DEFAULT_LEARN_ROWS, ReferenceOptions, ReferenceSpec, ReferenceSpecError};
 pub use report::{
-    DriftReport, LabelsReport, LatencyReport, MeasureReport, Quantiles, ReferenceKind, ReferenceReport,
+    DriftReport, LabelsReport, LatencyReport, MeasureReport, ReferenceKind, ReferenceReport,
     SaturationReport, TrafficReport, WindowReport, WindowSpan,
 };
 pub use schema::{WINDOW_REPORT_SCHEMA, WINDOW_REPORT_SCHEMA_ID, window_report_schema};

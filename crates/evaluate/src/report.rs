@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::feature_report::FeatureReport;
 use crate::figure::{Estimate, Figure};
 use crate::performance_report::PerformanceReport;
+use crate::quantiles::Quantiles;
 use crate::rfc3339;
-
-/// Figures keyed by the quantile they belong to, as text: `"0.5"`, `"0.99"`.
-pub type Quantiles = BTreeMap<String, Figure>;
 
 /// Everything that is known of one window of one model version and segment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

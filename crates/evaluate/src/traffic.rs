@@ -6,7 +6,8 @@ use driftline_summary::{CellSummary, Measure, Status, Traffic};
 
 use crate::config::PerformanceSpec;
 use crate::figure::{Figure, Reason};
-use crate::report::{LabelsReport, LatencyReport, MeasureReport, Quantiles, SaturationReport, TrafficReport};
+use crate::quantiles::Quantiles;
+use crate::report::{LabelsReport, LatencyReport, MeasureReport, SaturationReport, TrafficReport};
 
 /// A figure that a summary may not have.
 pub(crate) fn some_or(value: Option<f64>, reason: Reason) -> Figure {

@@ -119,8 +119,8 @@ fn any_period_compares_with_any_other_as_a_window_with_its_reference() {
     for feature in &same.features {
         let none = [feature.psi.value, feature.psi.excess, feature.js, feature.linf, feature.chi2.value];
         assert!(none.iter().all(|figure| figure.value().unwrap() < 1e-12), "{feature:?}");
-        assert_eq!((feature.verdict, feature.psi.p_value), (Verdict::Stable, Figure::Value(1.0)));
-        assert!(feature.ks.as_ref().is_none_or(|ks| ks.value == Figure::Value(0.0)), "{:?}", feature.ks);
+        assert_eq!((feature.verdict, feature.psi.p_value), (Verdict::Stable, Figure::new(1.0)));
+        assert!(feature.ks.as_ref().is_none_or(|ks| ks.value == Figure::new(0.0)), "{:?}", feature.ks);
     }
     assert_eq!((same.drift.drifted_features, same.drift.quality_findings), (0, 0));
 }

@@ -163,15 +163,12 @@ fn traffic_latency_and_measures_are_of_the_rows() {
     let report = served_report();
     // 200 rows in an hour, 50 of them failed.
     near(&report.traffic.rate_per_second, 200.0 / 3600.0, 1e-15);
-    assert_eq!(report.traffic.error_ratio, Figure::Value(0.25));
+    assert_eq!(report.traffic.error_ratio, Figure::new(0.25));
     let status = [("error", 30), ("ok", 150), ("timeout", 20)];
     assert_eq!(report.traffic.status, BTreeMap::from(status.map(|(name, rows)| (name.to_owned(), rows))));
     let saturation = report.traffic.saturation.unwrap();
-    assert_eq!(
-        (saturation.in_flight_mean, saturation.in_flight_max),
-        (Figure::Value(5.0), Figure::Value(9.0))
-    );
-    assert_eq!((saturation.capacity, saturation.ratio), (Figure::Value(10.0), Figure::Value(0.5)));
+    assert_eq!((saturation.in_flight_mean, saturation.in_flight_max), (Figure::new(5.0), Figure::new(9.0)));
+    assert_eq!((saturation.capacity, saturation.ratio), (Figure::new(10.0), Figure::new(0.5)));
     assert_eq!(report.latency.count, 150);
     near(&report.latency.mean_seconds, 0.0755, 1e-12);
     for (quantile, expected) in
@@ -180,7 +177,7 @@ fn traffic_latency_and_measures_are_of_the_rows() {
         near(&report.latency.quantiles[quantile], expected, 0.0101);
     }
     let measure = &report.measures["queue_seconds"];
-    assert_eq!((measure.count, measure.mean, measure.max), (1, Figure::Value(0.25), Figure::Value(0.25)));
+    assert_eq!((measure.count, measure.mean, measure.max), (1, Figure::new(0.25), Figure::new(0.25)));
     assert_eq!(measure.variance, Figure::absent(Reason::TooFewRows));
 }
 
@@ -188,7 +185,7 @@ fn traffic_latency_and_measures_are_of_the_rows() {
 fn labels_have_coverage_and_delay() {
     let labels = served_report().labels;
     // 100 of 200 have a label, and 0.8 is asked for.
-    assert_eq!((labels.count, labels.coverage, labels.mature), (100, Figure::Value(0.5), false));
+    assert_eq!((labels.count, labels.coverage, labels.mature), (100, Figure::new(0.5), false));
     near(&labels.delay_seconds["0.5"], 50.0, 0.0101);
     near(&labels.delay_seconds["0.99"], 99.0, 0.0101);
 
@@ -197,7 +194,7 @@ fn labels_have_coverage_and_delay() {
     let mut current = served(&against, &[Law::Normal], &mut rng);
     current.traffic.total = Tally::of_rows(125);
     let enough = report(&current, &against);
-    assert_eq!((enough.labels.coverage, enough.labels.mature), (Figure::Value(0.8), true));
+    assert_eq!((enough.labels.coverage, enough.labels.mature), (Figure::new(0.8), true));
     assert!(enough.performance.mature && !enough.performance_by_label_time.mature);
     current.traffic.total = Tally::of_rows(126);
     assert!(!report(&current, &against).labels.mature);
@@ -208,7 +205,7 @@ fn an_empty_window_has_reasons_and_no_numbers() {
     let mut rng = ChaCha8Rng::seed_from_u64(24);
     let against = reference(&laws(), 100, &mut rng);
     let report = report(&CellSummary::new(Arc::clone(against.spec())), &against);
-    assert_eq!(report.traffic.rate_per_second, Figure::Value(0.0));
+    assert_eq!(report.traffic.rate_per_second, Figure::new(0.0));
     assert_eq!(report.traffic.error_ratio, Figure::absent(Reason::NoRows));
     assert!(report.traffic.status.is_empty() && report.traffic.saturation.is_none());
     assert_eq!(report.latency.mean_seconds, Figure::absent(Reason::NoValues));

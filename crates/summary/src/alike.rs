@@ -48,7 +48,7 @@ impl Alike for NumericSummary {
         self.cells() == other.cells()
             && self.moments.alike(&other.moments)
             && self.extremes == other.extremes
-            && (self.missing, self.invalid) == (other.missing, other.invalid)
+            && (&self.missing, &self.invalid) == (&other.missing, &other.invalid)
     }
 }
 

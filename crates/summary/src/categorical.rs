@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{Categories, Category, Cells, GridsDiffer, Tally};
+use crate::{Categories, Category, Cells, GridsDiffer, RareTally, Tally};
 
 /// Unseen values that are counted by name.
 const MAX_UNSEEN: usize = 256;
@@ -22,16 +22,16 @@ pub struct CategoricalSummary {
     categories: Option<Arc<Categories>>,
     counts: Cells,
     /// Rows with a reference category that is pooled.
-    pub other: Tally,
+    pub other: RareTally,
     /// Rows with a value that the reference never had.
-    pub unseen: Tally,
+    pub unseen: RareTally,
     names: UnseenNames,
     /// Rows with a value.
     pub present: Tally,
     /// Rows without a value.
-    pub missing: Tally,
+    pub missing: RareTally,
     /// Rows with a value of the wrong type.
-    pub invalid: Tally,
+    pub invalid: RareTally,
 }
 
 impl CategoricalSummary {
@@ -41,12 +41,12 @@ impl CategoricalSummary {
         Self {
             counts: Cells::new(categories.as_ref().map_or(0, |categories| categories.kept().len())),
             categories,
-            other: Tally::default(),
-            unseen: Tally::default(),
+            other: RareTally::default(),
+            unseen: RareTally::default(),
             names: UnseenNames::default(),
             present: Tally::default(),
-            missing: Tally::default(),
-            invalid: Tally::default(),
+            missing: RareTally::default(),
+            invalid: RareTally::default(),
         }
     }
 
@@ -77,7 +77,8 @@ impl CategoricalSummary {
     /// known, each with its exact weight: a choice that does not depend on the order of rows or merges.
     #[must_use]
     pub fn top_unseen(&self, limit: usize) -> Vec<(Arc<str>, f64)> {
-        let mut names: Vec<_> = self.names.0.values().map(|(name, w)| (Arc::clone(name), *w)).collect();
+        let mut names: Vec<_> =
+            self.names.iter().map(|(_, named)| named).map(|(name, w)| (Arc::clone(name), *w)).collect();
         names.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         names.truncate(limit);
         names
@@ -127,7 +128,7 @@ impl CategoricalSummary {
         self.counts.merge(&other.counts);
         self.other.merge(&other.other);
         self.unseen.merge(&other.unseen);
-        for (name, weight) in other.names.0.values() {
+        for (_, (name, weight)) in other.names.iter() {
             self.names.add(name, *weight);
         }
         self.present.merge(&other.present);
@@ -147,7 +148,7 @@ impl CategoricalSummary {
         self.counts.subtract(&other.counts);
         self.other.subtract(&other.other);
         self.unseen.subtract(&other.unseen);
-        for (&hash, (_, weight)) in &other.names.0 {
+        for (&hash, (_, weight)) in other.names.iter() {
             self.names.retract(hash, *weight);
         }
         self.present.subtract(&other.present);
@@ -168,35 +169,68 @@ impl CategoricalSummary {
     pub(crate) fn attach(&mut self, categories: Option<Arc<Categories>>) -> bool {
         let fits = self.counts.len() == categories.as_ref().map_or(0, |c| c.kept().len());
         self.categories = categories;
-        fits && self.names.0.len() <= MAX_UNSEEN
+        fits && self.names.iter().count() <= MAX_UNSEEN
     }
 }
 
 /// The unseen values with the least hashes: by hash, so that whichever is among the last is among every part's.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct UnseenNames(BTreeMap<u64, (Arc<str>, f64)>);
+///
+/// Nearly every summary has none, and there is one for each feature of each pane: then it is as small as a pointer.
+#[derive(Clone, Debug, Default)]
+struct UnseenNames(Option<Box<NamesByHash>>);
+
+type NamesByHash = BTreeMap<u64, (Arc<str>, f64)>;
 
 impl UnseenNames {
+    fn iter(&self) -> impl Iterator<Item = (&u64, &(Arc<str>, f64))> {
+        self.0.iter().flat_map(|names| names.iter())
+    }
+
     fn add(&mut self, value: &str, weight: f64) {
         let name = clipped(value);
         let hash = xxh3_64(name.as_bytes());
-        if let Some(entry) = self.0.get_mut(&hash) {
+        let names = self.0.get_or_insert_default();
+        if let Some(entry) = names.get_mut(&hash) {
             entry.1 += weight;
-        } else if self.0.len() < MAX_UNSEEN || self.0.last_key_value().is_some_and(|(&last, _)| hash < last) {
-            self.0.insert(hash, (name.into(), weight));
-            if self.0.len() > MAX_UNSEEN {
-                self.0.pop_last();
+        } else if names.len() < MAX_UNSEEN || names.last_key_value().is_some_and(|(&last, _)| hash < last) {
+            names.insert(hash, (name.into(), weight));
+            if names.len() > MAX_UNSEEN {
+                names.pop_last();
             }
         }
     }
 
     fn retract(&mut self, hash: u64, weight: f64) {
-        if let Some(entry) = self.0.get_mut(&hash) {
+        if let Some(names) = &mut self.0
+            && let Some(entry) = names.get_mut(&hash)
+        {
             entry.1 -= weight;
             if entry.1 <= 1e-9 * weight {
-                self.0.remove(&hash);
+                names.remove(&hash);
             }
         }
+        self.0.take_if(|names| names.is_empty());
+    }
+}
+
+impl PartialEq for UnseenNames {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+/// Stored as the names by their hashes.
+impl Serialize for UnseenNames {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        static NONE: NamesByHash = BTreeMap::new();
+        self.0.as_deref().unwrap_or(&NONE).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnseenNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = NamesByHash::deserialize(deserializer)?;
+        Ok(Self((!names.is_empty()).then(|| Box::new(names))))
     }
 }
 

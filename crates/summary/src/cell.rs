@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, Kind};
 use crate::columns::FoldError;
 use crate::{
-    CategoricalSummary, DecodeError, GridsDiffer, Measure, NumericSummary, Outcomes, Reducer, SummarySpec,
-    Traffic,
+    CategoricalSummary, DecodeError, GridsDiffer, Measure, NumericSummary, Outcomes, Reducer, Shared,
+    SummarySpec, Traffic,
 };
 
 mod fold;
@@ -96,9 +96,9 @@ pub struct CellSummary {
     /// Custom measures, by name.
     pub measures: BTreeMap<Arc<str>, Measure>,
     /// Labels and performance by prediction time.
-    pub outcomes: Outcomes,
+    pub outcomes: Shared<Outcomes>,
     /// Labels and performance by label time.
-    pub arrivals: Outcomes,
+    pub arrivals: Shared<Outcomes>,
 }
 
 impl CellSummary {
@@ -112,8 +112,8 @@ impl CellSummary {
             score: NumericSummary::new(spec.score().cloned()),
             value: NumericSummary::new(spec.value().cloned()),
             measures: BTreeMap::new(),
-            outcomes: Outcomes::new(&spec),
-            arrivals: Outcomes::new(&spec),
+            outcomes: spec.no_outcomes().clone(),
+            arrivals: spec.no_outcomes().clone(),
             spec,
         }
     }
@@ -148,12 +148,16 @@ impl CellSummary {
     pub fn rebase(&mut self, spec: Arc<SummarySpec>) {
         let fresh = Self::new(spec);
         let old = std::mem::replace(self, fresh);
+        let former = old.spec;
         self.traffic = old.traffic;
         self.measures = old.measures;
         for (mine, old) in [(&mut self.outcomes, old.outcomes), (&mut self.arrivals, old.arrivals)] {
-            mine.labels = old.labels;
-            mine.performance = old.performance;
-            mine.delay_seconds = old.delay_seconds;
+            // Those that never had a label stay the ones that all share.
+            if !old.is(former.no_outcomes()) {
+                mine.labels = old.labels;
+                mine.performance = old.performance.clone();
+                mine.delay_seconds = old.delay_seconds.clone();
+            }
         }
     }
 
@@ -177,8 +181,12 @@ impl CellSummary {
         self.prediction.merge(&other.prediction).map_err(|GridsDiffer| MergeError::grids("prediction"))?;
         self.score.merge(&other.score).map_err(|GridsDiffer| MergeError::grids("score"))?;
         self.value.merge(&other.value).map_err(|GridsDiffer| MergeError::grids("value"))?;
-        self.outcomes.merge(&other.outcomes).map_err(|GridsDiffer| MergeError::grids("label"))?;
-        self.arrivals.merge(&other.arrivals).map_err(|GridsDiffer| MergeError::grids("label"))?;
+        for (mine, theirs) in [(&mut self.outcomes, &other.outcomes), (&mut self.arrivals, &other.arrivals)] {
+            // Specs that merge have the same labels, so there is nothing to find out about those without any.
+            if !theirs.is(other.spec.no_outcomes()) {
+                mine.merge(theirs).map_err(|GridsDiffer| MergeError::grids("label"))?;
+            }
+        }
         self.traffic.merge(&other.traffic);
         for (name, measure) in &other.measures {
             self.measures.entry(Arc::clone(name)).or_default().merge(measure);
@@ -200,8 +208,10 @@ impl CellSummary {
         self.score.pack();
         self.value.pack();
         self.measures.values_mut().for_each(Measure::pack);
-        self.outcomes.pack();
-        self.arrivals.pack();
+        for outcomes in [&mut self.outcomes, &mut self.arrivals] {
+            // Those that are shared have nothing to pack.
+            outcomes.own_mut().into_iter().for_each(Outcomes::pack);
+        }
     }
 
     /// The encoded summary, without its spec.

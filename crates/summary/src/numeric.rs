@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cells, Extremes, Grid, Moments, Tally};
+use crate::{Cells, Extremes, Grid, Moments, RareTally, Tally};
 
 /// Two summaries of one column that were counted by different grids or categories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,9 +27,9 @@ pub struct NumericSummary {
     /// The least and greatest value.
     pub extremes: Extremes,
     /// Rows without a value.
-    pub missing: Tally,
+    pub missing: RareTally,
     /// Rows with a value that is no finite number.
-    pub invalid: Tally,
+    pub invalid: RareTally,
 }
 
 impl NumericSummary {
@@ -41,8 +41,8 @@ impl NumericSummary {
             grid,
             moments: Moments::default(),
             extremes: Extremes::default(),
-            missing: Tally::default(),
-            invalid: Tally::default(),
+            missing: RareTally::default(),
+            invalid: RareTally::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Actual, CategoricalSummary, Classification, DdSketch, GridsDiffer, NumericSummary, Outcome, Regression,
-    ScoreCounts, SummarySpec, Tally, Task,
+    ScoreCounts, SpecParts, SummarySpec, Tally, Task,
 };
 
 /// Performance by what the model predicts.
@@ -35,14 +35,18 @@ impl Outcomes {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(spec: &SummarySpec) -> Self {
+        Self::of_parts(spec.parts())
+    }
+
+    pub(crate) fn of_parts(spec: &SpecParts) -> Self {
         Self {
             labels: Tally::default(),
-            label: CategoricalSummary::new(spec.label().cloned()),
-            label_value: NumericSummary::new(spec.label_value().cloned()),
-            performance: match spec.task() {
+            label: CategoricalSummary::new(spec.label.clone()),
+            label_value: NumericSummary::new(spec.label_value.clone()),
+            performance: match spec.task {
                 Task::Regression => Performance::Regression(Regression::default()),
                 Task::Multiclass => Performance::Classification(Classification::new(None)),
-                Task::Binary => Performance::Classification(Classification::new(spec.positive().cloned())),
+                Task::Binary => Performance::Classification(Classification::new(spec.positive.clone())),
             },
             delay_seconds: DdSketch::default(),
         }

@@ -57,10 +57,10 @@ impl Reference {
         let spec = SummarySpec::try_from_stored(stored.spec)?;
         let mut segments = BTreeMap::new();
         for (key, cell) in stored.segments {
-            segments.insert(key, cell.attach(&spec)?);
+            segments.insert(key, at_rest(cell.attach(&spec)?));
         }
         Ok(Self {
-            overall: stored.overall.attach(&spec)?,
+            overall: at_rest(stored.overall.attach(&spec)?),
             rows: stored.rows,
             segments,
             source: stored.source,
@@ -68,6 +68,12 @@ impl Reference {
             spec,
         })
     }
+}
+
+/// A reference stays in memory as long as its model does, and nothing is added to it.
+fn at_rest(mut cell: CellSummary) -> CellSummary {
+    cell.pack();
+    cell
 }
 
 #[derive(Serialize)]

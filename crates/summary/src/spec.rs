@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::{self, Kind};
-use crate::{Categories, DecodeError, FoldError, Grid, MergeError};
+use crate::{Categories, DecodeError, FoldError, Grid, MergeError, Outcomes, Shared};
 
 mod learn;
 
@@ -83,6 +83,8 @@ pub struct SummarySpec {
     parts: SpecParts,
     id: u64,
     columns: Vec<FeatureColumns>,
+    /// What summaries without a label have in common.
+    no_outcomes: Shared<Outcomes>,
 }
 
 /// The names of a feature's columns, made once.
@@ -102,7 +104,8 @@ impl SummarySpec {
         });
         let columns = columns.collect();
         let bytes = postcard::to_stdvec(&parts).expect("plain data of known lengths is written to memory");
-        Arc::new(Self { id: xxh3_64(&bytes), columns, parts })
+        let no_outcomes = Shared::new(Outcomes::of_parts(&parts));
+        Arc::new(Self { id: xxh3_64(&bytes), columns, no_outcomes, parts })
     }
 
     /// A spec of a model whose reference is still to be learned: tallies and moments only.
@@ -231,6 +234,11 @@ impl SummarySpec {
             Some((name, _)) => Err(MergeError::grids(name)),
             None => Ok(()),
         }
+    }
+
+    /// Outcomes without a label, shared by all summaries that have none.
+    pub(crate) fn no_outcomes(&self) -> &Shared<Outcomes> {
+        &self.no_outcomes
     }
 
     pub(crate) fn columns(&self) -> &[FeatureColumns] {

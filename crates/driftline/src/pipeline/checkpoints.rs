@@ -130,13 +130,25 @@ impl Checkpoints {
 
     /// Takes a checkpoint if it is time, somebody waits, or much has changed; gives its number.
     pub(super) fn begin_if_due(&mut self, engine: &mut Engine) -> Option<u64> {
+        if self.begun.elapsed() >= self.every || !self.waiting.is_empty() {
+            self.look_for_committed();
+            if self.pending.is_none() { self.begin(engine) } else { None }
+        } else {
+            self.begin_if_large(engine)
+        }
+    }
+
+    /// Takes a checkpoint if much has changed; gives its number.
+    pub(super) fn begin_if_large(&mut self, engine: &mut Engine) -> Option<u64> {
+        self.look_for_committed();
+        let is_large = self.state.buffered().bytes >= LARGE_BYTES;
+        if is_large && self.pending.is_none() { self.begin(engine) } else { None }
+    }
+
+    fn look_for_committed(&mut self) {
         if self.pending.is_some_and(|number| self.committer.committed.borrow().number >= number) {
             self.pending = None;
         }
-        let is_due = self.begun.elapsed() >= self.every
-            || !self.waiting.is_empty()
-            || self.state.buffered().bytes >= LARGE_BYTES;
-        if is_due && self.pending.is_none() { self.begin(engine) } else { None }
     }
 
     fn begin(&mut self, engine: &mut Engine) -> Option<u64> {

@@ -144,7 +144,7 @@ pub(crate) fn read(
             Ok(vec![Reading { interval: proportion(coverage, rows), ..Reading::new(metric, coverage) }])
         })),
         Metric::Latency(quantile) => Some(enough(report.latency.count, Unknown::NoData).and_then(|_| {
-            let figure = |quantiles: &crate::report::Quantiles| quantiles.get(quantile)?.value();
+            let figure = |quantiles: &crate::quantiles::Quantiles| quantiles.get(quantile)?.value();
             let value = figure(&report.latency.quantiles).ok_or(Unknown::NoData)?;
             let reference = report.reference.as_ref().and_then(|of| figure(&of.latency_seconds));
             Ok(vec![Reading { reference: reference.map(Interval::bare), ..Reading::new(metric, value) }])

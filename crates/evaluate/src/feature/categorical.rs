@@ -25,7 +25,7 @@ pub(crate) fn report<'a>(
         let before = reference.map(of);
         quality(of(current), before, before)
     };
-    let mut unseen = faults(&|summary| Faults::of_tally(summary.unseen, summary.present));
+    let mut unseen = faults(&|summary| Faults::of_tally(*summary.unseen, summary.present));
     let top = current.top_unseen(TOP_UNSEEN).into_iter();
     unseen.top = Some(top.map(|(value, weight)| UnseenValue { value: value.to_string(), weight }).collect());
 
@@ -48,8 +48,8 @@ pub(crate) fn report<'a>(
         name: name.to_owned(),
         kind,
         rows: current.rows().rows,
-        missing: faults(&|summary| Faults::of_tally(summary.missing, summary.rows())),
-        invalid: faults(&|summary| Faults::of_tally(summary.invalid, summary.rows())),
+        missing: faults(&|summary| Faults::of_tally(*summary.missing, summary.rows())),
+        invalid: faults(&|summary| Faults::of_tally(*summary.invalid, summary.rows())),
         out_of_range: None,
         unseen: Some(unseen),
         mean: None,

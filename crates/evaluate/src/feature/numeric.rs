@@ -14,7 +14,7 @@ use crate::drift::ks::{ks_distance, ks_p_value};
 use crate::drift::wasserstein::{Side, wasserstein};
 use crate::feature_report::{FeatureReport, KsReport, Verdict, WassersteinReport};
 use crate::figure::Reason;
-use crate::report::Quantiles;
+use crate::quantiles::Quantiles;
 use crate::traffic::some_or;
 
 /// The reference's minimum and maximum are rows of it: as two rows out of range they make the test of the
@@ -58,8 +58,8 @@ pub(crate) fn report<'a>(
         name: name.to_owned(),
         kind: FeatureKind::Numeric,
         rows: rows.rows,
-        missing: faults(&|summary| Faults::of_tally(summary.missing, summary.rows())),
-        invalid: faults(&|summary| Faults::of_tally(summary.invalid, summary.rows())),
+        missing: faults(&|summary| Faults::of_tally(*summary.missing, summary.rows())),
+        invalid: faults(&|summary| Faults::of_tally(*summary.invalid, summary.rows())),
         out_of_range: Some(quality(
             range(current),
             range_before,

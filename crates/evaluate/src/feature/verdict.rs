@@ -2,7 +2,7 @@
 
 use crate::config::FeatureDriftSpec;
 use crate::feature_report::{FeatureReport, Severity, Verdict};
-use crate::figure::{Figure, Reason};
+use crate::figure::Reason;
 
 /// Rows with a value on both sides.
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +22,13 @@ pub(crate) fn verdict(
     if !spec.watch() {
         return (Verdict::NotWatched, None);
     }
-    let excess = match report.psi.excess {
-        Figure::Value(excess) => excess,
-        Figure::Absent { absent } => {
-            let verdict = match absent {
-                Reason::NoValues | Reason::NoRows => Verdict::NoValues,
-                Reason::BinsDiffer | Reason::NotFinite => Verdict::NotComparable,
-                _ => Verdict::NoReference,
-            };
-            return (verdict, None);
-        }
+    let Some(excess) = report.psi.excess.value() else {
+        let verdict = match report.psi.excess.reason() {
+            Some(Reason::NoValues | Reason::NoRows) => Verdict::NoValues,
+            Some(Reason::BinsDiffer | Reason::NotFinite) => Verdict::NotComparable,
+            _ => Verdict::NoReference,
+        };
+        return (verdict, None);
     };
     if values.current.min(values.reference) < spec.min_rows() {
         return (Verdict::TooFewRows, None);

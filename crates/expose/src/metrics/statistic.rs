@@ -5,7 +5,7 @@
 //! for the figure alone must need no filter.
 
 use driftline_evaluate::{
-    Basis, FeatureReport, Figure as Number, MeasureReport, PerformanceReport, Severity, Verdict, WindowReport,
+    Basis, FeatureReport, MeasureReport, PerformanceReport, Quantiles, Severity, Verdict, WindowReport,
 };
 
 use super::catalogue::{MetricDoc, MetricKind};
@@ -347,11 +347,11 @@ fn all<'a, T>(
 
 fn quantiles<'a>(
     metric: usize,
-    quantiles: &'a std::collections::BTreeMap<String, Number>,
+    quantiles: &'a Quantiles,
     extra: impl Fn(&'a str) -> [&'a str; 2],
     see: &mut impl FnMut(Figure<'a>),
 ) {
-    for (quantile, figure) in quantiles {
+    for (quantile, figure) in quantiles.iter() {
         if let Some(value) = figure.value() {
             see(Figure { metric, extra: extra(quantile), value });
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CategoricalSummary, CellSummary, DecodeError, FeatureSummary, Measure, NumericSummary, Outcomes,
-    Performance, Reducer, SummarySpec, Task, Traffic,
+    Performance, Reducer, Shared, SummarySpec, Task, Traffic,
 };
 
 #[derive(Serialize)]
@@ -32,8 +32,8 @@ pub(crate) struct StoredCell {
     score: NumericSummary,
     value: NumericSummary,
     measures: BTreeMap<Arc<str>, Measure>,
-    outcomes: Outcomes,
-    arrivals: Outcomes,
+    outcomes: Shared<Outcomes>,
+    arrivals: Shared<Outcomes>,
 }
 
 impl<'a> StoredCellRef<'a> {
@@ -92,15 +92,19 @@ impl StoredCell {
     }
 }
 
-fn attach_outcomes(outcomes: &mut Outcomes, spec: &SummarySpec) -> bool {
+fn attach_outcomes(outcomes: &mut Shared<Outcomes>, spec: &SummarySpec) -> bool {
     let performance = match &outcomes.performance {
         Performance::Classification(classes) => spec.task() != Task::Regression && classes.is_whole(),
         Performance::Regression(errors) => {
             spec.task() == Task::Regression && errors.absolute_sketch.is_whole()
         }
     };
-    performance
+    let fits = performance
         & outcomes.label.attach(spec.label().cloned())
         & outcomes.label_value.attach(spec.label_value().cloned())
-        & outcomes.delay_seconds.is_whole()
+        & outcomes.delay_seconds.is_whole();
+    if outcomes == spec.no_outcomes() {
+        outcomes.clone_from(spec.no_outcomes());
+    }
+    fits
 }

@@ -245,6 +245,25 @@ proptest! {
 }
 
 #[test]
+fn cells_without_labels_share_their_outcomes_until_one_has_some() {
+    for task in [Task::Binary, Task::Multiclass, Task::Regression] {
+        let spec = spec(task);
+        let shared = |outcomes: &Shared<Outcomes>| outcomes.is(spec.no_outcomes());
+        let mut cell = folded(&spec, &reference_rows(), &[]);
+        cell.pack();
+        let decoded = CellSummary::decode(&cell.encode(), &spec).unwrap();
+        let mut sum = merged(&cell, &decoded);
+        assert_eq!(
+            [&cell, &decoded, &sum].map(|cell| shared(&cell.outcomes) && shared(&cell.arrivals)),
+            [true; 3]
+        );
+        sum.outcomes.labels.add(1.0);
+        assert_eq!((sum.outcomes.labels.rows, cell.outcomes.labels.rows), (1, 0));
+        assert!(shared(&sum.arrivals) && !shared(&merged(&cell, &sum).outcomes));
+    }
+}
+
+#[test]
 fn cells_of_different_references_do_not_merge() {
     let mut other_rows = reference_rows();
     other_rows[3].age = Some(1e3);

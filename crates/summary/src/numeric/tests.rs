@@ -133,6 +133,6 @@ fn what_is_not_finite_is_invalid_and_touches_nothing_else() {
         summary.add(value, 2.0);
     }
     assert_eq!(summary.invalid, Tally { rows: 3, weight: 6.0, weight_sq: 12.0 });
-    summary.invalid = Tally::default();
+    summary.invalid = Tally::default().into();
     assert_eq!(summary, before);
 }

@@ -66,13 +66,13 @@ fn report(at: i64) -> WindowReport {
 
 fn set_rows(report: &mut WindowReport, rows: u64) {
     (report.rows, report.weight) = (rows, rows as f64);
-    report.traffic.rate_per_second = Figure::Value(rows as f64 / HOUR as f64);
-    report.traffic.error_ratio = if rows > 0 { Figure::Value(0.0) } else { report.traffic.error_ratio };
+    report.traffic.rate_per_second = Figure::new(rows as f64 / HOUR as f64);
+    report.traffic.error_ratio = if rows > 0 { Figure::new(0.0) } else { report.traffic.error_ratio };
 }
 
 fn with_errors(at: i64, ratio: f64) -> WindowReport {
     let mut report = report(at);
-    report.traffic.error_ratio = Figure::Value(ratio);
+    report.traffic.error_ratio = Figure::new(ratio);
     report
 }
 
@@ -233,7 +233,7 @@ fn alerts_that_fire_together_are_one_incident() {
     let mut book = AlertBook::new("churn", two_rules());
     let both = |at, errors: f64, accuracy| {
         let mut report = with_accuracy(at, accuracy, 2_000);
-        report.traffic.error_ratio = Figure::Value(errors);
+        report.traffic.error_ratio = Figure::new(errors);
         report
     };
     let mut events = book.take([&both(1, 0.3, 0.95)]);
@@ -458,7 +458,7 @@ fn drift_names_the_bins_and_one_alert_is_for_all_features() {
     drifted.features = vec![feature("income", true), feature("plan", true), feature("age", false)];
     drifted.features[1].changed_bins[0].label = "gold".to_owned();
     drifted.features[1].kind = driftline_events::FeatureKind::Categorical;
-    drifted.features[1].psi.excess = Figure::Value(0.2);
+    drifted.features[1].psi.excess = Figure::new(0.2);
     let mut book = AlertBook::new("churn", spec(serde_json::json!({})));
     let events = book.take([&drifted]);
     let incident = &events[0].incident;
@@ -505,7 +505,7 @@ fn feature(name: &str, drifted: bool) -> crate::FeatureReport {
 fn a_feature_that_is_gone_is_critical() {
     let mut gone = report(1);
     gone.features = vec![feature("income", false)];
-    gone.features[0].missing.ratio = Figure::Value(0.97);
+    gone.features[0].missing.ratio = Figure::new(0.97);
     gone.features[0].missing.finding = true;
     let events = AlertBook::new("churn", spec(serde_json::json!({}))).take([&gone]);
     let alert = &events[0].incident.alerts[0];
