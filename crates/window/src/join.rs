@@ -42,6 +42,12 @@ impl IdKey {
         Self::from_number(u128::from_be_bytes(bytes))
     }
 
+    /// One of so many equal parts of all keys.
+    pub(crate) const fn part(self, parts: usize) -> usize {
+        // Not by the bits that a hash table looks at first.
+        ((self.high >> 32) as usize) % parts
+    }
+
     const fn from_number(number: u128) -> Self {
         Self { high: (number >> 64) as u64, low: number as u64 }
     }

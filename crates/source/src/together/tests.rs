@@ -5,7 +5,7 @@ use driftline_events::ModelBatch;
 use serde_json::{Value, json};
 
 use crate::ingest::Ingest;
-use crate::routes::tests::{options, post, row, send, service};
+use crate::routes::tests::{Service, options, post, row, send, service};
 use crate::submission::{EventKind, Receipt, Submission, Taken};
 use crate::together::SMALL_BYTES;
 
@@ -34,11 +34,10 @@ fn rows(batch: &ModelBatch) -> u64 {
 
 /// The sizes of the submissions that the bodies make, and their answers; every second row is said to be a duplicate.
 async fn taken(bodies: Vec<String>) -> (Vec<u64>, Vec<(StatusCode, Value)>) {
-    let mut service = service(options());
-    let ingest = std::sync::Arc::clone(&service.ingest);
+    let Service { ingest, mut submissions } = service(options());
     let pipeline = tokio::spawn(async move {
         let mut sizes = Vec::new();
-        while let Some(Submission { batches, reply, event, .. }) = service.submissions.recv().await {
+        while let Some(Submission { batches, reply, event, .. }) = submissions.recv().await {
             assert_eq!((event, batches.len()), (EventKind::Prediction, 1));
             sizes.push(rows(&batches[0]));
             let mut row = 0;

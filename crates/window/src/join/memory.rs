@@ -23,13 +23,39 @@ pub struct MemoryPending {
 /// whole each time it grows.
 #[derive(Debug)]
 struct Aged<T> {
-    places: FxHashMap<IdKey, Place>,
+    places: Places,
     pages: Vec<Page<T>>,
     /// The page of each minute that has entries.
     minutes: BTreeMap<EventTime, u32>,
     /// Pages of no minute.
     free: Vec<u32>,
     capacity: usize,
+}
+
+/// Where each id's entry lies, in parts: a table that grows is in memory twice for a moment, and a part is little.
+#[derive(Debug)]
+struct Places([FxHashMap<IdKey, Place>; PARTS]);
+
+const PARTS: usize = 32;
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| FxHashMap::default()))
+    }
+}
+
+impl Places {
+    fn of(&self, id: IdKey) -> &FxHashMap<IdKey, Place> {
+        &self.0[id.part(PARTS)]
+    }
+
+    fn of_mut(&mut self, id: IdKey) -> &mut FxHashMap<IdKey, Place> {
+        &mut self.0[id.part(PARTS)]
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(FxHashMap::len).sum()
+    }
 }
 
 /// The entries of a minute.
@@ -51,7 +77,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 impl<T> Aged<T> {
     fn new(capacity: usize) -> Self {
         Self {
-            places: FxHashMap::default(),
+            places: Places::default(),
             pages: Vec::new(),
             minutes: BTreeMap::new(),
             free: Vec::new(),
@@ -64,12 +90,12 @@ impl<T> Aged<T> {
     }
 
     fn get(&self, id: IdKey) -> Option<&T> {
-        let Place { page, at } = *self.places.get(&id)?;
+        let Place { page, at } = *self.places.of(id).get(&id)?;
         Some(&self.pages[page as usize].entries[at as usize].1)
     }
 
     fn get_mut(&mut self, id: IdKey) -> Option<&mut T> {
-        let Place { page, at } = *self.places.get(&id)?;
+        let Place { page, at } = *self.places.of(id).get(&id)?;
         Some(&mut self.pages[page as usize].entries[at as usize].1)
     }
 
@@ -78,7 +104,7 @@ impl<T> Aged<T> {
         let entries = &mut self.pages[page as usize].entries;
         let at = u32::try_from(entries.len()).expect("a minute's entries are numbered in 32 bits");
         entries.push((id, entry));
-        if let Some(former) = self.places.insert(id, Place { page, at }) {
+        if let Some(former) = self.places.of_mut(id).insert(id, Place { page, at }) {
             self.take_out(former);
         }
     }
@@ -103,10 +129,10 @@ impl<T> Aged<T> {
     }
 
     fn remove(&mut self, id: IdKey) -> Option<T> {
-        if self.places.is_empty() {
+        if self.minutes.is_empty() {
             return None;
         }
-        let place = self.places.remove(&id)?;
+        let place = self.places.of_mut(id).remove(&id)?;
         Some(self.take_out(place))
     }
 
@@ -116,7 +142,8 @@ impl<T> Aged<T> {
         let (_, entry) = entries.swap_remove(at as usize);
         match entries.get(at as usize) {
             Some((moved, _)) => {
-                let moved = self.places.get_mut(moved).expect("every entry has its place");
+                let moved = *moved;
+                let moved = self.places.of_mut(moved).get_mut(&moved).expect("every entry has its place");
                 moved.at = at;
             }
             None if entries.is_empty() => {
@@ -146,7 +173,7 @@ impl<T> Aged<T> {
             let page = first.remove();
             self.free.push(page);
             for (id, entry) in std::mem::take(&mut self.pages[page as usize].entries) {
-                self.places.remove(&id);
+                self.places.of_mut(id).remove(&id);
                 show(entry, !over);
             }
         }
