@@ -233,8 +233,8 @@ CASES = [
         "Any period against another",
         [rust("compare", "panes={panes}", "rounds={runs}", repeats=True)],
         [Target("compare over 10,000 panes x 25 features", "under 50 ms", value("compare.halves"), at_most(50), "ms")],
-        "100 rows a pane. `halves`: the later half of the panes against the earlier; `reference`: all against the "
-        "reference.",
+        "100 rows a pane; panes are packed, as the service does at each tick. `halves`: the later half of the panes "
+        "against the earlier; `reference`: all against the reference.",
     ),
     Case(
         "visible",

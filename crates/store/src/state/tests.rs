@@ -36,6 +36,43 @@ fn all(state: &State, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
     all
 }
 
+/// Many are read by several threads, few by one; some are on disk, some in each buffer, some nowhere.
+#[test]
+fn each_of_many_keys_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(folder.path());
+    let key = |number: u32| number.to_be_bytes();
+    let put = |numbers: std::ops::Range<u32>, value: u8| {
+        numbers.for_each(|number| state.put(Table::Predictions, &key(number), vec![value]));
+    };
+    put(0..1_000, 1);
+    commit(&state);
+    put(900..1_100, 2);
+    let _sealed = state.seal().unwrap();
+    put(1_050..1_200, 3);
+    state.remove(Table::Predictions, &key(7));
+    let value = |number: u32| match number {
+        7 => None,
+        0..900 => Some(1),
+        900..1_050 => Some(2),
+        1_050..1_200 => Some(3),
+        _ => None,
+    };
+    for step in [1, 3, 100] {
+        let numbers = || (0..2_000).step_by(step);
+        let keys: Vec<_> = numbers().map(key).collect();
+        let mut found = BTreeMap::new();
+        state
+            .get_each(Table::Predictions, &keys, &mut |key, value| {
+                assert_eq!(found.insert(u32::from_be_bytes(*key), value[0]), None);
+            })
+            .unwrap();
+        let expected: BTreeMap<_, _> =
+            numbers().filter_map(|number| Some((number, value(number)?))).collect();
+        assert_eq!(found, expected, "{step}");
+    }
+}
+
 #[test]
 fn only_what_is_committed_comes_back() {
     let folder = tempfile::tempdir().unwrap();
