@@ -114,6 +114,12 @@ impl Publisher {
         })
     }
 
+    /// How many messages it would take now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.messages.capacity()
+    }
+
     /// How it stands.
     #[must_use]
     pub fn snapshot(&self) -> PublishSnapshot {

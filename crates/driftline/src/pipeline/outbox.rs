@@ -165,7 +165,9 @@ impl Outbox {
     fn hand_over(&mut self) -> Result<(), StateError> {
         let mut messages = Vec::new();
         let (from, to) = (key_of(self.unsent), self.durable);
-        if self.unsent >= to {
+        // While the brokers take nothing, nothing is read again and again.
+        let step = STEP.min(self.publisher.room());
+        if self.unsent >= to || step == 0 {
             return Ok(());
         }
         self.state.scan_from(
@@ -175,7 +177,7 @@ impl Outbox {
             false,
             &mut |key, value| {
                 let Some(number) = number_of(key) else { return ControlFlow::Continue(()) };
-                if number >= to || messages.len() == STEP {
+                if number >= to || messages.len() == step {
                     return ControlFlow::Break(());
                 }
                 messages.push((number, postcard::from_bytes::<Message>(value)));
