@@ -1,7 +1,6 @@
 //! Pending predictions and waiting labels in the state folder.
 
 mod counts;
-mod recent;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -9,15 +8,14 @@ mod tests;
 use driftline_events::EventTime;
 use driftline_window::{Expired, IdKey, Pending, PendingError, PendingStore, Word};
 
-pub(crate) use recent::RecentBudget;
 use shelf::Shelf;
 
 use crate::state::{SealSource as _, State, StateError, Table};
 
 /// A [`PendingStore`] in the state folder, of one model.
 ///
-/// What is put is written through to the [`State`], so that it is part of the next checkpoint, and kept decoded in
-/// memory while it is recent. [`PendingStore::load`] reads the rest; it is forgotten at the next load.
+/// What is put goes to the [`State`] at once, so that it is part of the next checkpoint. [`PendingStore::load`] reads what is
+/// asked for; it is kept decoded until the next load, and so is what is put.
 ///
 /// What is older than the floor that [`PendingStore::expire`] set is not there, though it leaves the disk only when
 /// its block is merged. How many are there is counted by minute, so that nothing has to be read to forget.
@@ -44,12 +42,6 @@ impl StoredPending {
     #[must_use]
     pub const fn space(&self) -> u32 {
         self.space
-    }
-
-    /// Entries that are decoded in memory.
-    #[must_use]
-    pub fn in_memory(&self) -> usize {
-        self.predictions.in_memory() + self.waiting.in_memory()
     }
 }
 

@@ -12,19 +12,22 @@ mod buffer;
 mod disk;
 mod error;
 mod expiry;
+mod hashed;
 mod layout;
 mod log;
 mod manifests;
+mod read;
+mod runs;
 mod scan;
 mod sizes;
 mod spec;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread;
@@ -39,11 +42,10 @@ pub use error::StateError;
 use expiry::CommittedFloors;
 pub use layout::FORMAT as STATE_FORMAT;
 use layout::{Committed, Version};
+use runs::Runs;
 pub use sizes::{Buffered, StateSizes, TableSizes};
 pub use spec::{CommitStep, StateFaults, StateSpec};
 pub use table::Table;
-
-use crate::pending::RecentBudget;
 
 /// Where a checkpoint says its number.
 const NUMBER: &[u8] = b"checkpoint";
@@ -63,9 +65,9 @@ struct Inner {
     /// `None` while it is opened anew, or after that failed.
     disk: RwLock<Option<Arc<Disk>>>,
     commits: Mutex<Commits>,
+    runs: Arc<Runs>,
     floors: CommittedFloors,
     seal_sources: Mutex<Vec<Weak<dyn SealSource>>>,
-    recent: Arc<RecentBudget>,
     _lock: File,
 }
 
@@ -107,7 +109,7 @@ impl Sealed {
     /// Roughly its bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.changes.bytes
+        self.changes.bytes()
     }
 }
 
@@ -117,22 +119,17 @@ pub(crate) trait SealSource: std::fmt::Debug + Send + Sync {
     fn save(&self, state: &State);
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Before the folder is let go: whoever opens it next must not find somebody writing there.
+        self.runs.stop();
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind the locks is whole between any two statements: a panic elsewhere does not spoil it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-impl Buffers {
-    fn contains(&self, table: Table, key: &[u8]) -> Option<bool> {
-        let sealed = self.sealed.as_ref().and_then(|sealed| sealed.changes.table(table).get(key));
-        self.active.table(table).get(key).or(sealed).map(Option::is_some)
-    }
-}
-
-/// So many reads are worth a thread: some microseconds each, as long as it takes to start one for ten of them.
-const MANY_READS: usize = 100;
-/// Readers of one call at most: beyond it they wait for the disk, and others need processors too.
-const MAX_READERS: usize = 4;
 
 /// How long [`State::open`] waits for a folder that is in use.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -163,12 +160,12 @@ impl State {
         };
         let mut committed = Committed::open(folder)?;
         let store = folder.join(layout::CHECKPOINT);
-        manifests::check(&store, &version.keyspaces)?;
-        let meta = version.keyspaces[Table::Meta.index()];
+        manifests::check(&store, version.keyspaces.iter().map(|(_, keyspace)| *keyspace))?;
+        let meta = version.keyspace(Table::Meta);
         log::check(&store, &log::NumberEntry { keyspace: meta, key: NUMBER }, committed.number)?;
         let floors = CommittedFloors::default();
-        let disk = Disk::open(folder, layout::CHECKPOINT, &spec, &floors)?;
-        if disk.keyspaces() != version.keyspaces {
+        let disk = Disk::open(folder, layout::CHECKPOINT, &spec)?;
+        if Table::STORED.map(|table| version.keyspace(table)) != disk.keyspaces() {
             return Err(StateError::damaged(&store, "a table is missing"));
         }
         let number = disk
@@ -184,15 +181,20 @@ impl State {
             // The process died between the two. What the store recovered it has synced.
             committed.set(number).map_err(StateError::io("write", folder))?;
         }
+        let version =
+            if version.format < STATE_FORMAT { upgrade::from_1(folder, &disk, version)? } else { version };
+        upgrade::tidy(folder, &disk)?;
+        let stored = |key: &[u8]| Ok(disk.get(Table::Meta, key)?.map(|value| value.to_vec()));
+        let runs = Arc::new(Runs::open(folder, floors.clone(), stored)?);
         let state = Self(Arc::new(Inner {
             folder: folder.to_owned(),
             version,
-            recent: RecentBudget::new(spec.recent_entries),
             seal_sources: Mutex::new(Vec::new()),
             spec,
-            buffers: Mutex::new(Buffers { active: Buffer::new(), sealed: None, number }),
+            buffers: Mutex::new(Buffers { active: Buffer::default(), sealed: None, number }),
             disk: RwLock::new(Some(Arc::new(disk))),
             commits: Mutex::new(Commits { committed, suspect: false }),
+            runs,
             floors,
             _lock: lock,
         }));
@@ -226,96 +228,16 @@ impl State {
 
     /// Sets an entry.
     pub fn put(&self, table: Table, key: &[u8], value: Vec<u8>) {
-        lock(&self.0.buffers).active.set(table, key, Some(value.into()));
+        lock(&self.0.buffers).active.set(table, key, Some(&value));
     }
 
     pub(crate) fn put_bytes(&self, table: Table, key: &[u8], value: &[u8]) {
-        lock(&self.0.buffers).active.set(table, key, Some(value.into()));
+        lock(&self.0.buffers).active.set(table, key, Some(value));
     }
 
     /// Removes an entry.
     pub fn remove(&self, table: Table, key: &[u8]) {
         lock(&self.0.buffers).active.set(table, key, None);
-    }
-
-    /// The value of an entry.
-    ///
-    /// # Errors
-    /// [`StateError`] if the disk cannot be read.
-    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        {
-            let buffers = lock(&self.0.buffers);
-            let sealed = buffers.sealed.as_ref().map(|sealed| &*sealed.changes);
-            for buffer in [Some(&buffers.active), sealed].into_iter().flatten() {
-                if let Some(value) = buffer.table(table).get(key) {
-                    return Ok(value.as_ref().map(|value| value.to_vec()));
-                }
-            }
-        }
-        Ok(self.disk()?.get(table, key)?.map(|value| value.to_vec()))
-    }
-
-    /// Shows those of the entries with these keys that there are, in no order.
-    ///
-    /// # Errors
-    /// [`StateError`] if the disk cannot be read; some may have been shown.
-    pub(crate) fn get_each<const N: usize>(
-        &self,
-        table: Table,
-        keys: &[[u8; N]],
-        show: &mut dyn FnMut(&[u8; N], &[u8]),
-    ) -> Result<(), StateError> {
-        let mut stored = Vec::with_capacity(keys.len());
-        {
-            let buffers = lock(&self.0.buffers);
-            let sealed = buffers.sealed.as_ref().map(|sealed| sealed.changes.table(table));
-            let active = buffers.active.table(table);
-            for key in keys {
-                match active.get(key).or_else(|| sealed.and_then(|sealed| sealed.get(key))) {
-                    Some(Some(value)) => show(key, value),
-                    Some(None) => {}
-                    None => stored.push(key),
-                }
-            }
-        }
-        let disk = self.disk()?;
-        let parts = thread::available_parallelism().map_or(1, usize::from).min(MAX_READERS);
-        if parts == 1 || stored.len() < MANY_READS {
-            for key in stored {
-                if let Some(value) = disk.get(table, key)? {
-                    show(key, &value);
-                }
-            }
-            return Ok(());
-        }
-        // Keys are in order, so that each reader has its own part of the files.
-        let mut parts = stored.chunks(stored.len().div_ceil(parts));
-        let own = parts.next().unwrap_or_default();
-        let read =
-            |keys: &[&[u8; N]]| keys.iter().map(|key| disk.get(table, *key)).collect::<Result<Vec<_>, _>>();
-        let found = thread::scope(|scope| {
-            let others: Vec<_> = parts.map(|keys| scope.spawn(move || read(keys))).collect();
-            let mut found = read(own)?;
-            for other in others {
-                found.extend(other.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?);
-            }
-            Ok(found)
-        })?;
-        for (key, value) in stored.into_iter().zip(found) {
-            value.iter().for_each(|value| show(key, value));
-        }
-        Ok(())
-    }
-
-    /// Whether there is an entry.
-    ///
-    /// # Errors
-    /// [`StateError`] if the disk cannot be read.
-    pub fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StateError> {
-        if let Some(is_there) = lock(&self.0.buffers).contains(table, key) {
-            return Ok(is_there);
-        }
-        self.disk()?.contains(table, key)
     }
 
     /// Lets a table's entries of one space go that are older than `floor`, whenever the store comes by them. For
@@ -325,8 +247,7 @@ impl State {
         debug_assert!(table.is_hashed());
         let mut buffers = lock(&self.0.buffers);
         buffers.active.floors.insert((table, space), floor);
-        let value = floor.as_millis().to_be_bytes().to_vec();
-        buffers.active.set(Table::Meta, &floor_key(table, space), Some(value.into()));
+        buffers.active.set(Table::Meta, &floor_key(table, space), Some(&floor.as_millis().to_be_bytes()));
     }
 
     /// The floor that was set last.
@@ -373,7 +294,7 @@ impl State {
         buffers.number += 1;
         let number = buffers.number;
         let mut changes = buffers.active.take();
-        changes.set(Table::Meta, NUMBER, Some(number.to_be_bytes().into()));
+        changes.set(Table::Meta, NUMBER, Some(&number.to_be_bytes()));
         let sealed = Sealed { number, changes: Arc::new(changes) };
         buffers.sealed = Some(sealed.clone());
         Some(sealed)
@@ -383,10 +304,6 @@ impl State {
     pub(crate) fn save_at_seal(&self, source: Arc<impl SealSource + 'static>) {
         let source: Arc<dyn SealSource> = source;
         lock(&self.0.seal_sources).push(Arc::downgrade(&source));
-    }
-
-    pub(crate) fn recent_budget(&self) -> Arc<RecentBudget> {
-        Arc::clone(&self.0.recent)
     }
 
     /// The checkpoint that is sealed and not committed.
@@ -409,7 +326,6 @@ impl State {
             commits.suspect = true;
             return Err(error);
         }
-        self.0.floors.raise(&sealed.changes.floors);
         lock(&self.0.buffers).sealed = None;
         Ok(())
     }
@@ -417,17 +333,25 @@ impl State {
     fn write(&self, commits: &mut Commits, sealed: &Sealed) -> Result<(), StateError> {
         if commits.suspect || self.disk().is_ok_and(|disk| disk.has_stopped()) {
             commits.suspect = true;
-            self.reopen(sealed.changes.bytes)?;
+            self.reopen(sealed.changes.bytes())?;
             commits.suspect = false;
         }
         let disk = self.disk()?;
         disk.catch_up()?;
+        self.0.runs.catch_up()?;
         self.fault(CommitStep::Write)?;
-        disk.write(&sealed.changes)?;
+        let prepared = self.0.runs.prepare(sealed.number, &sealed.changes)?;
+        disk.write(&sealed.changes, prepared.entries())?;
         self.fault(CommitStep::Sync)?;
         disk.sync()?;
         self.fault(CommitStep::Mark)?;
-        commits.committed.set(sealed.number).map_err(StateError::io("mark a checkpoint in", &self.0.folder))
+        commits
+            .committed
+            .set(sealed.number)
+            .map_err(StateError::io("mark a checkpoint in", &self.0.folder))?;
+        self.0.floors.raise(&sealed.changes.floors);
+        self.0.runs.install(&prepared);
+        Ok(())
     }
 
     fn fault(&self, step: CommitStep) -> Result<(), StateError> {
@@ -449,7 +373,7 @@ impl State {
             return Err(StateError::Busy("somebody reads while it is to be opened anew"));
         }
         log::renew(&self.0.folder.join(layout::CHECKPOINT))?;
-        let disk = Disk::open(&self.0.folder, layout::CHECKPOINT, &self.0.spec, &self.0.floors)?;
+        let disk = Disk::open(&self.0.folder, layout::CHECKPOINT, &self.0.spec)?;
         tracing::warn!(folder = %self.0.folder.display(), "Opened the state's store anew after a failed write.");
         *slot = Some(Arc::new(disk));
         Ok(())
@@ -502,12 +426,12 @@ fn make(folder: &Path, spec: &StateSpec) -> Result<Version, StateError> {
         fs::remove_dir_all(&new).map_err(StateError::io("remove", &new))?;
     }
     fs::create_dir(&new).map_err(StateError::io("make the folder", &new))?;
-    let disk = Disk::open(folder, layout::CHECKPOINT_NEW, spec, &CommittedFloors::default())?;
-    let version = Version { id: layout::random_id(), keyspaces: disk.keyspaces() };
-    let mut first = Buffer::new();
-    first.set(Table::Meta, b"id", Some(version.id.as_bytes().into()));
-    first.set(Table::Meta, NUMBER, Some(0_u64.to_be_bytes().into()));
-    disk.write(&first)?;
+    let disk = Disk::open(folder, layout::CHECKPOINT_NEW, spec)?;
+    let version = Version::new(layout::random_id(), disk.keyspaces());
+    let mut first = Buffer::default();
+    first.set(Table::Meta, b"id", Some(version.id.as_bytes()));
+    first.set(Table::Meta, NUMBER, Some(&0_u64.to_be_bytes()));
+    disk.write(&first, Runs::none().collect())?;
     disk.sync()?;
     drop(disk);
     Committed::create(folder, 0)?;

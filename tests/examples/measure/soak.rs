@@ -27,7 +27,7 @@ pub(crate) async fn soak(seconds: u64) {
     // Caches that are full soon, and predictions that are known for two minutes, to tell repetitions: what grows once as
     // many leave as come is a leak.
     let mut service = ServiceProcess::new(&format!(
-        "[state]\nrecent_predictions = 100000\ncache_bytes = 4194304\n{MODEL}label_horizon = \"1m\"\nretention = \
+        "[state]\ncache_bytes = 4194304\n{MODEL}label_horizon = \"1m\"\nretention = \
          \"2m\"\nwindows = [{{ name = \"2m\", length = \"2m\", every = \"1m\" }}]\n"
     ));
     service.start().await;

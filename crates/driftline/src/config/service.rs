@@ -54,8 +54,6 @@ pub struct StateOptions {
     /// Predictions of one model whose ids are kept for labels and de-duplication, about 60 bytes each on disk; the
     /// oldest go first.
     pub pending_predictions: usize,
-    /// Of these, how many of all models are kept in memory, about 300 bytes each: those are joined without a read.
-    pub recent_predictions: usize,
     /// Blocks of the disk that are kept in memory.
     pub cache_bytes: u64,
 }
@@ -69,7 +67,6 @@ impl Default for StateOptions {
             reports_retention: Span::from_days(90),
             // A week at a thousand a second.
             pending_predictions: 700_000_000,
-            recent_predictions: 200_000,
             cache_bytes: 64 << 20,
         }
     }

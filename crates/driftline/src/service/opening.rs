@@ -39,7 +39,6 @@ impl Opening {
         let options = &self.config.options;
         let spec = StateSpec {
             cache_bytes: options.state.cache_bytes,
-            recent_entries: options.state.recent_predictions,
             faults: self.state_faults.clone(),
             ..StateSpec::default()
         };

@@ -8,7 +8,6 @@ use driftline_window::{IdKey, Pending, PendingError, Word};
 use rustc_hash::FxHashMap;
 
 use super::counts::{Counts, MINUTE};
-use super::recent::Recent;
 use crate::state::{State, StateError, Table};
 
 /// What a [`Shelf`] holds.
@@ -69,8 +68,7 @@ pub(super) struct Shelf<T> {
     table: Table,
     space: u32,
     capacity: usize,
-    recent: Recent<T>,
-    /// What the last load read.
+    /// What the last load read, and what was put since.
     loaded: FxHashMap<IdKey, T>,
     counts: Arc<Counts>,
     /// What is older is not there.
@@ -92,7 +90,6 @@ impl<T: Entry> Shelf<T> {
             table,
             space,
             capacity,
-            recent: Recent::new(state.recent_budget()),
             loaded: FxHashMap::default(),
             counts,
             floor: state.floor(table, space)?.unwrap_or(EventTime::MIN),
@@ -114,25 +111,20 @@ impl<T: Entry> Shelf<T> {
         self.counts.lock().entries()
     }
 
-    pub(super) fn in_memory(&self) -> usize {
-        self.recent.len() + self.loaded.len()
-    }
-
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// Reads what is known of these ids and is not in memory.
+    /// Reads what is known of these ids.
     pub(super) fn load(&mut self, state: &State, ids: &[IdKey]) -> Result<(), PendingError> {
         self.loaded.clear();
         self.loaded.shrink_to(2 * ids.len());
-        self.recent.shrink();
         if self.len() == 0 {
             return Ok(());
         }
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
-        keys.extend(ids.iter().filter(|id| self.recent.get(**id).is_none()).map(|id| self.key(*id)));
+        keys.extend(ids.iter().map(|id| self.key(*id)));
         // In the order they stand on disk, so that each block is read once.
         keys.sort_unstable();
         keys.dedup();
@@ -155,7 +147,7 @@ impl<T: Entry> Shelf<T> {
     }
 
     pub(super) fn get(&self, id: IdKey) -> Option<&T> {
-        self.recent.get(id).or_else(|| self.loaded.get(&id)).filter(|entry| entry.time() >= self.floor)
+        self.loaded.get(&id).filter(|entry| entry.time() >= self.floor)
     }
 
     pub(super) fn put(&mut self, state: &State, id: IdKey, entry: T) {
@@ -173,9 +165,8 @@ impl<T: Entry> Shelf<T> {
         self.bytes.clear();
         entry.encode(&mut self.bytes);
         state.put_bytes(self.table, &self.key(id), &self.bytes);
-        let loaded = self.loaded.remove(&id);
         // What is older than the floor was taken from the counts when it was forgotten.
-        let former = self.recent.put(id, entry).or(loaded).filter(|former| former.time() >= self.floor);
+        let former = self.loaded.insert(id, entry).filter(|former| former.time() >= self.floor);
         let mut counts = self.counts.lock();
         if let Some(former) = former {
             counts.take(former.time(), former.is_labelled());
@@ -196,7 +187,6 @@ impl<T: Entry> Shelf<T> {
     fn forget(&mut self, state: &State, id: IdKey) {
         state.remove(self.table, &self.key(id));
         self.loaded.remove(&id);
-        self.recent.remove(id);
     }
 
     /// Shows every entry.
@@ -241,7 +231,6 @@ impl<T: Entry> Shelf<T> {
             self.floor = floor;
             state.set_floor(self.table, self.space, floor);
         }
-        self.recent.shrink();
         forgotten
     }
 }

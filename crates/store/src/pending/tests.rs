@@ -27,8 +27,8 @@ fn word(seconds: i64, has_label: bool) -> Word {
     Word { time: time(seconds), label: has_label.then(|| (Actual::Class("no".into()), 1.0)) }
 }
 
-fn open(folder: &Path, capacity: usize, recent_entries: usize) -> (State, StoredPending) {
-    let state = State::open(folder, StateSpec { recent_entries, ..StateSpec::default() }).unwrap();
+fn open(folder: &Path, capacity: usize) -> (State, StoredPending) {
+    let state = State::open(folder, StateSpec::default()).unwrap();
     (state.clone(), StoredPending::open(state, 7, capacity).unwrap())
 }
 
@@ -41,7 +41,7 @@ fn commit(state: &State) {
 #[test]
 fn two_models_do_not_see_each_other() {
     let folder = tempfile::tempdir().unwrap();
-    let (state, mut one) = open(folder.path(), 10, 100);
+    let (state, mut one) = open(folder.path(), 10);
     let mut other = StoredPending::open(state.clone(), 8, 10).unwrap();
     one.put_prediction(id(1), prediction(0, 1, Some(word(0, true))));
     commit(&state);
@@ -57,7 +57,7 @@ fn two_models_do_not_see_each_other() {
 #[test]
 fn what_came_too_late_for_a_full_store_is_counted_and_not_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let (_state, mut pending) = open(folder.path(), 1, 100);
+    let (_state, mut pending) = open(folder.path(), 1);
     for number in 1..=3 {
         pending.put_prediction(id(number), prediction(i64::from(number) * 60, 1, None));
     }
@@ -69,28 +69,6 @@ fn what_came_too_late_for_a_full_store_is_counted_and_not_kept() {
     assert_eq!(pending.predictions(), 1);
     assert_eq!(pending.expire(time(0)), early(1, 1));
     assert_eq!(pending.expire(time(0)), Expired::default());
-}
-
-#[test]
-fn memory_is_bounded_by_the_recent_entries_of_all_models_together() {
-    let folder = tempfile::tempdir().unwrap();
-    let (state, mut one) = open(folder.path(), usize::MAX, 100);
-    let mut other = StoredPending::open(state.clone(), 8, usize::MAX).unwrap();
-    let ids: Vec<_> = (0..u8::MAX).map(id).collect();
-    for pending in [&mut one, &mut other] {
-        for chunk in ids.chunks(10) {
-            pending.load(chunk).unwrap();
-            chunk.iter().for_each(|id| pending.put_prediction(*id, prediction(60, 1, None)));
-        }
-    }
-    // The one that is idle gives way when it expires.
-    one.expire(time(0));
-    other.load(&[]).unwrap();
-    assert!(one.in_memory() + other.in_memory() <= 100, "{} {}", one.in_memory(), other.in_memory());
-    // And all are there.
-    one.load(&ids).unwrap();
-    assert!(ids.iter().all(|id| one.prediction(*id).is_some()));
-    drop(state);
 }
 
 /// One call.
@@ -142,7 +120,7 @@ proptest! {
     #[test]
     fn it_answers_as_the_store_in_memory_does(steps in steps(), capacity in 5..40_usize) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut state, mut stored) = open(folder.path(), capacity, 6);
+        let (mut state, mut stored) = open(folder.path(), capacity);
         let mut memory = MemoryPending::new(capacity);
         let mut before = 0;
         for step in steps {
@@ -189,7 +167,7 @@ proptest! {
                     }
                     commit(&state);
                     drop((stored, state));
-                    (state, stored) = open(folder.path(), capacity, 6);
+                    (state, stored) = open(folder.path(), capacity);
                 }
                 Step::Compact => {
                     state.compact(Table::Predictions).unwrap();

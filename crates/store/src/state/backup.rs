@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use fjall::{PersistMode, Readable as _};
 
+use super::buffer::Buffer;
 use super::disk::Disk;
 use super::error::StateError;
-use super::expiry::CommittedFloors;
 use super::layout::{self, Committed, Version};
 use super::table::Table;
-use super::{NUMBER, State};
+use super::{NUMBER, State, lock};
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +36,14 @@ impl State {
         let source = self.disk()?;
         let failed = || StateError::store("back up", target);
         let spec = super::StateSpec { cache_bytes: 4 * 1_024 * 1_024, faults: None, ..self.0.spec.clone() };
-        let copy = Disk::open(target, layout::CHECKPOINT, &spec, &CommittedFloors::default())?;
+        let copy = Disk::open(target, layout::CHECKPOINT, &spec)?;
         // One instant of all tables.
-        let snapshot = source.database().snapshot();
-        let mut entries = 0;
-        for table in Table::ALL {
+        let (snapshot, copy_runs) = {
+            let _commits = lock(&self.0.commits);
+            (source.database().snapshot(), self.0.runs.copier())
+        };
+        let (lists, mut entries) = copy_runs(target)?;
+        for table in Table::STORED {
             let mut into = copy.table(table).start_ingestion().map_err(failed())?;
             for entry in snapshot.iter(source.table(table)) {
                 if source.closing.load(Ordering::Relaxed) {
@@ -52,12 +55,13 @@ impl State {
             }
             into.finish().map_err(failed())?;
         }
+        copy.write(&Buffer::default(), lists)?;
         copy.database().persist(PersistMode::SyncAll).map_err(failed())?;
         let checkpoint = copy
             .get(Table::Meta, NUMBER)?
             .and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?)))
             .ok_or_else(|| StateError::damaged(self.folder(), "it does not know its last checkpoint"))?;
-        let version = Version { id: self.id().to_owned(), keyspaces: copy.keyspaces() };
+        let version = Version::new(self.id().to_owned(), copy.keyspaces());
         drop(copy);
         Committed::create(target, checkpoint)?;
         version.save(target)?;

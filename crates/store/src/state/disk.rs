@@ -11,7 +11,6 @@ use fjall::{AbstractTree as _, Database, Keyspace, OwnedWriteBatch, PersistMode}
 use super::StateSpec;
 use super::buffer::Buffer;
 use super::error::StateError;
-use super::expiry::CommittedFloors;
 use super::table::Table;
 
 /// Two mergers: one is left for flushing while the other is in a long merge.
@@ -42,27 +41,15 @@ impl std::fmt::Debug for Disk {
 
 impl Disk {
     /// Opens the store in a folder of the state folder, or makes it.
-    pub(super) fn open(
-        folder: &Path,
-        name: &str,
-        spec: &StateSpec,
-        floors: &CommittedFloors,
-    ) -> Result<Self, StateError> {
-        let floors = floors.clone();
+    pub(super) fn open(folder: &Path, name: &str, spec: &StateSpec) -> Result<Self, StateError> {
         let open = || -> fjall::Result<Self> {
             let database = Database::builder(folder.join(name))
                 .cache_size(spec.cache_bytes)
                 .max_journaling_size(spec.log_bytes)
                 .worker_threads(WORKERS)
                 .manual_journal_persist(true)
-                .with_compaction_filter_factories(Arc::new(move |name| {
-                    Table::ALL
-                        .iter()
-                        .find(|table| table.name() == name)
-                        .and_then(|table| floors.filter(*table))
-                }))
                 .open()?;
-            let tables = Table::ALL
+            let tables = Table::STORED
                 .iter()
                 .map(|table| database.keyspace(table.name(), || table.options()))
                 .collect::<fjall::Result<_>>()?;
@@ -83,16 +70,12 @@ impl Disk {
     }
 
     /// The store's own number of each table.
-    pub(super) fn keyspaces(&self) -> [u64; Table::ALL.len()] {
-        Table::ALL.map(|table| self.table(table).id())
+    pub(super) fn keyspaces(&self) -> [u64; Table::STORED.len()] {
+        Table::STORED.map(|table| self.table(table).id())
     }
 
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<fjall::Slice>, StateError> {
         self.table(table).get(key).map_err(StateError::store("read", &self.folder))
-    }
-
-    pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StateError> {
-        self.table(table).contains_key(key).map_err(StateError::store("read", &self.folder))
     }
 
     /// Whether a write failed, so that the store takes no more.
@@ -121,19 +104,21 @@ impl Disk {
         }
     }
 
-    /// Writes a checkpoint's changes as one batch, not durable yet.
-    pub(super) fn write(&self, changes: &Buffer) -> Result<(), StateError> {
+    /// Writes a checkpoint's changes of its tables as one batch, and some entries of [`Table::Meta`]; not durable yet.
+    pub(super) fn write(&self, changes: &Buffer, meta: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), StateError> {
         let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), changes.entries())
             .durability(Some(PersistMode::Buffer));
-        for table in Table::ALL {
+        for table in Table::STORED {
             let keyspace = self.table(table);
-            for (key, value) in changes.table(table).sorted() {
+            for (key, value) in changes.ordered(table) {
                 match value {
                     Some(value) => batch.insert(keyspace, key.clone(), value.clone()),
                     None => batch.remove(keyspace, key.clone()),
                 }
             }
         }
+        let keyspace = self.table(Table::Meta);
+        meta.into_iter().for_each(|(key, value)| batch.insert(keyspace, key, value));
         batch.commit().map_err(StateError::store("write", &self.folder))
     }
 

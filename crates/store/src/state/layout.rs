@@ -5,6 +5,7 @@
 //! VERSION      the format, the folder's id, and the store's tables by number
 //! COMMITTED    the number of the last committed checkpoint, twice
 //! checkpoint/  the store
+//! runs/        the tables whose keys are hashes
 //! ```
 //!
 //! VERSION and COMMITTED are there so that a store whose files are missing, cut off or put back from another day is
@@ -28,7 +29,7 @@ const VERSION: &str = "VERSION";
 const COMMITTED: &str = "COMMITTED";
 
 /// The format that this version writes, and the latest it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Holds the folder for this process until it is dropped.
 pub(super) fn lock(folder: &Path) -> Result<File, StateError> {
@@ -52,8 +53,9 @@ pub(super) fn lock(folder: &Path) -> Result<File, StateError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) id: String,
-    /// The store's number of each table, in the order of [`Table::ALL`].
-    pub(super) keyspaces: [u64; Table::ALL.len()],
+    /// The store's number of each table that it has. In format 1 it has all, and they stand in another order.
+    pub(super) keyspaces: Vec<(Table, u64)>,
+    pub(super) format: u32,
 }
 
 /// 128 bits that no other folder has.
@@ -63,9 +65,19 @@ pub(super) fn random_id() -> String {
 }
 
 impl Version {
+    /// That of a folder that is made now.
+    pub(super) fn new(id: String, keyspaces: [u64; Table::STORED.len()]) -> Self {
+        Self { id, keyspaces: Table::STORED.into_iter().zip(keyspaces).collect(), format: FORMAT }
+    }
+
+    /// The store's number of a table; 0, which is its own, if it has none.
+    pub(super) fn keyspace(&self, table: Table) -> u64 {
+        self.keyspaces.iter().find(|(of, _)| *of == table).map_or(0, |(_, keyspace)| *keyspace)
+    }
+
     fn text(&self) -> String {
-        let mut text = format!("driftline state\nformat {FORMAT}\nid {}\n", self.id);
-        for (table, keyspace) in Table::ALL.iter().zip(self.keyspaces) {
+        let mut text = format!("driftline state\nformat {}\nid {}\n", self.format, self.id);
+        for (table, keyspace) in &self.keyspaces {
             text.push_str(&format!("table {} {keyspace}\n", table.name()));
         }
         let crc = crc32fast::hash(text.as_bytes());
@@ -107,19 +119,21 @@ impl Version {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut version = Self { id: String::new(), keyspaces: [0; Table::ALL.len()] };
+        let mut version = Self { id: String::new(), keyspaces: Vec::new(), format: 0 };
         for line in text.lines() {
             match *line.split(' ').collect::<Vec<_>>() {
+                ["format", format] => version.format = format.parse().ok()?,
                 ["id", id] => version.id = id.to_owned(),
                 ["table", name, keyspace] => {
                     let table = Table::ALL.iter().find(|table| table.name() == name)?;
-                    version.keyspaces[table.index()] = keyspace.parse().ok()?;
+                    version.keyspaces.push((*table, keyspace.parse().ok()?));
                 }
                 _ => {}
             }
         }
+        let tables = if version.format == 1 { Table::ALL.len() } else { Table::STORED.len() };
         // What is read is right if it would be written the same.
-        (version.text() == text).then_some(version)
+        (version.text() == text && version.keyspaces.len() == tables).then_some(version)
     }
 }
 

@@ -15,9 +15,9 @@ use super::error::StateError;
 ///
 /// # Errors
 /// [`StateError::Damaged`] if one is missing, or is not what was written.
-pub(super) fn check(store: &Path, keyspaces: &[u64]) -> Result<(), StateError> {
+pub(super) fn check(store: &Path, keyspaces: impl Iterator<Item = u64>) -> Result<(), StateError> {
     read(&store.join("version"))?;
-    for keyspace in [0].iter().chain(keyspaces) {
+    for keyspace in std::iter::once(0).chain(keyspaces) {
         let folder = store.join("keyspaces").join(keyspace.to_string());
         let path = folder.join("current");
         let current = read(&path)?;

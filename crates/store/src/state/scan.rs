@@ -1,17 +1,14 @@
 //! Reading a table in the order of its keys.
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 
 use fjall::Slice;
 
-use super::buffer::Range;
+use super::buffer::{Overlay, Range};
 use super::error::StateError;
+use super::runs::Merge;
 use super::table::Table;
 use super::{State, lock};
-
-/// Changes that are not on disk; `None` removes.
-type Overlay = BTreeMap<Slice, Option<Slice>>;
 
 /// What a scan shows entries to.
 type Show<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
@@ -53,17 +50,27 @@ impl State {
         wants: &dyn Fn(&[u8]) -> ControlFlow<(), bool>,
         show: Show<'_>,
     ) -> Result<(), StateError> {
-        let Some((changes, entries)) = self.both(table, prefix, from, reverse)? else { return Ok(()) };
-        let stored = |guard: fjall::Guard| {
-            guard
-                .into_inner_if(|key| wants(key) == ControlFlow::Continue(true))
-                .map_err(StateError::store("read", self.folder()))
-        };
+        let Some(range) = Prefixed::new(prefix, from, reverse) else { return Ok(()) };
+        let changes = self.changes(table, range.get());
+        let wanted = |key: &[u8]| wants(key) == ControlFlow::Continue(true);
         // The caller may learn from what is shown, so it is asked again before each.
         let show = |key: &[u8], value: Option<&[u8]>| match (wants(key), value) {
             (ControlFlow::Break(()), _) => ControlFlow::Break(()),
             (ControlFlow::Continue(true), Some(value)) => show(key, value),
             _ => ControlFlow::Continue(()),
+        };
+        if table.is_hashed() {
+            let entries = self.runs(table, &range, reverse, wanted)?;
+            return if reverse {
+                merge(changes.into_iter().rev(), entries, |a, b| a > b, show)
+            } else {
+                merge(changes.into_iter(), entries, |a, b| a < b, show)
+            };
+        }
+        let disk = self.disk()?;
+        let entries = disk.table(table).range::<&[u8], _>(range.get());
+        let stored = |guard: fjall::Guard| {
+            guard.into_inner_if(|key| wanted(key)).map_err(StateError::store("read", self.folder()))
         };
         if reverse {
             merge(changes.into_iter().rev(), entries.rev().map(stored), |a, b| a > b, show)
@@ -83,44 +90,85 @@ impl State {
         from: Bound<&[u8]>,
         show: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
-        let Some((changes, entries)) = self.both(table, prefix, from, false)? else { return Ok(()) };
+        let Some(range) = Prefixed::new(prefix, from, false) else { return Ok(()) };
+        let changes = self.changes(table, range.get());
+        if table.is_hashed() {
+            let entries = self.runs(table, &range, false, |_| false)?;
+            return merge(changes.into_iter(), entries, |a, b| a < b, |key, _| show(key));
+        }
+        let disk = self.disk()?;
+        let entries = disk.table(table).range::<&[u8], _>(range.get());
         let stored = |guard: fjall::Guard| {
             guard.key().map(|key| (key, None)).map_err(StateError::store("read", self.folder()))
         };
         merge(changes.into_iter(), entries.map(stored), |a, b| a < b, |key, _| show(key))
     }
 
-    /// What is not on disk of a range, and what is. `None` if there is no key in it.
-    fn both(
+    /// What is not on disk of a range. It is asked first: what is committed in between is then seen twice, not missed.
+    fn changes(&self, table: Table, range: Range<'_>) -> Overlay {
+        let mut changes = Overlay::new();
+        let buffers = lock(&self.0.buffers);
+        if let Some(sealed) = &buffers.sealed {
+            sealed.changes.lay_over(table, range, &mut changes);
+        }
+        buffers.active.lay_over(table, range, &mut changes);
+        changes
+    }
+
+    /// What runs have of a range, with the values of those that are wanted.
+    fn runs<'a, W: Fn(&[u8]) -> bool>(
         &self,
         table: Table,
-        prefix: &[u8],
-        from: Bound<&[u8]>,
+        range: &'a Prefixed<'a>,
         reverse: bool,
-    ) -> Result<Option<(Overlay, fjall::Iter)>, StateError> {
-        let end = after_prefix(prefix);
-        let low = Bound::Included(prefix);
-        let high = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let range = match (from, reverse) {
+        wanted: W,
+    ) -> Result<impl Iterator<Item = Result<(Slice, Option<Slice>), StateError>> + use<'a, W>, StateError>
+    {
+        let mut entries: Merge = self.0.runs.scan(table, range.get(), reverse)?;
+        Ok(std::iter::from_fn(move || {
+            loop {
+                let entry = entries.next(|key, value| {
+                    if !RangeBounds::<[u8]>::contains(&range.get(), key) {
+                        return Some(None);
+                    }
+                    // What was removed is shown to nobody.
+                    value.map(|value| Some((Slice::from(key), wanted(key).then(|| Slice::from(value)))))
+                });
+                match entry {
+                    Ok(None | Some(Some(None))) => return None,
+                    Ok(Some(Some(Some(entry)))) => return Some(Ok(entry)),
+                    Ok(Some(None)) => {}
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        }))
+    }
+}
+
+/// The keys that begin with a prefix, from one on.
+struct Prefixed<'a> {
+    prefix: &'a [u8],
+    /// The first key behind all that begin with it.
+    end: Option<Vec<u8>>,
+    from: Bound<&'a [u8]>,
+    reverse: bool,
+}
+
+impl<'a> Prefixed<'a> {
+    /// `None` if there is no such key.
+    fn new(prefix: &'a [u8], from: Bound<&'a [u8]>, reverse: bool) -> Option<Self> {
+        let range = Self { prefix, end: after_prefix(prefix), from, reverse };
+        (!is_empty(range.get())).then_some(range)
+    }
+
+    fn get(&self) -> Range<'_> {
+        let low = Bound::Included(self.prefix);
+        let high = self.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        match (self.from, self.reverse) {
             (Bound::Unbounded, _) => (low, high),
             (from, false) => (from, high),
             (from, true) => (low, from),
-        };
-        if is_empty(range) {
-            return Ok(None);
         }
-        // First what is not on disk: what is committed in between is then seen twice, not missed.
-        let mut changes = BTreeMap::new();
-        {
-            let buffers = lock(&self.0.buffers);
-            if let Some(sealed) = &buffers.sealed {
-                sealed.changes.table(table).lay_over(range, &mut changes);
-            }
-            buffers.active.table(table).lay_over(range, &mut changes);
-        }
-        let disk = self.disk()?;
-        let entries = disk.table(table).range::<&[u8], _>(range);
-        Ok(Some((changes, entries)))
     }
 }
 

@@ -51,9 +51,9 @@ impl State {
         let sealed = buffers.sealed.as_ref().map(|sealed| &sealed.changes);
         Buffered {
             entries: buffers.active.entries(),
-            bytes: buffers.active.bytes,
+            bytes: buffers.active.bytes(),
             sealed_entries: sealed.map_or(0, |sealed| sealed.entries()),
-            sealed_bytes: sealed.map_or(0, |sealed| sealed.bytes),
+            sealed_bytes: sealed.map_or(0, |sealed| sealed.bytes()),
         }
     }
 
@@ -64,6 +64,9 @@ impl State {
     pub fn sizes(&self) -> Result<StateSizes, StateError> {
         let disk = self.disk()?;
         let tables = Table::ALL.map(|table| {
+            if table.is_hashed() {
+                return self.0.runs.sizes(table);
+            }
             let tree = disk.table(table);
             TableSizes {
                 table,
@@ -88,6 +91,9 @@ impl State {
     /// # Errors
     /// [`StateError`] if the disk refuses.
     pub fn compact(&self, table: Table) -> Result<(), StateError> {
+        if table.is_hashed() {
+            return self.0.runs.compact(table);
+        }
         let disk = self.disk()?;
         let failed = || StateError::store("compact", self.folder());
         disk.table(table).rotate_memtable().map_err(failed())?;

@@ -11,20 +11,13 @@ pub struct StateSpec {
     pub cache_bytes: u64,
     /// The store's own log on disk, from which it recovers: at least 64 MiB; somewhat more for moments.
     pub log_bytes: u64,
-    /// Pending predictions, waiting labels and request keys kept decoded in memory, over all models together.
-    pub recent_entries: usize,
     /// What tests break.
     pub faults: Option<Arc<dyn StateFaults>>,
 }
 
 impl Default for StateSpec {
     fn default() -> Self {
-        Self {
-            cache_bytes: 64 * 1_024 * 1_024,
-            log_bytes: 128 * 1_024 * 1_024,
-            recent_entries: 200_000,
-            faults: None,
-        }
+        Self { cache_bytes: 64 * 1_024 * 1_024, log_bytes: 128 * 1_024 * 1_024, faults: None }
     }
 }
 

@@ -71,8 +71,8 @@ fn read(folder: &Path, entries: &[(Table, Vec<u8>, Vec<u8>)]) -> Result<(), Stat
             ControlFlow::Continue(())
         })?;
     }
-    // The id and the checkpoint's number are besides.
-    assert_eq!(found, entries.len() + 2);
+    // The id, the checkpoint's number and three lists of runs are besides.
+    assert_eq!(found, entries.len() + 5);
     assert_eq!(state.committed(), 8);
     Ok(())
 }
@@ -183,10 +183,10 @@ fn a_newer_format_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let path = folder.path().join("VERSION");
-    let text = fs::read_to_string(&path).unwrap().replace("format 1", "format 2");
+    let text = fs::read_to_string(&path).unwrap().replace("format 2", "format 3");
     fs::write(&path, text).unwrap();
     let error = State::open(folder.path(), StateSpec::default()).unwrap_err();
-    assert!(matches!(error, StateError::Newer { found: 2, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, StateError::Newer { found: 3, known: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("use the version that wrote it"), "{error}");
 }
 

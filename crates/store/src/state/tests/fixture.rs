@@ -1,4 +1,4 @@
-//! A state folder of format 1, which every later version reads.
+//! State folders of every format, which every later version reads.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use super::*;
 use crate::history::{History as _, HistoryQuery, HistorySpec, StoredHistory};
 use crate::pending::StoredPending;
 
-fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/state.v1.zst")
+fn path(format: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/state.v{format}.zst"))
 }
 
 /// Every folder and file below `folder`: path, and a file's content.
@@ -30,8 +30,8 @@ fn pack(folder: &Path, below: &str, into: &mut Vec<(String, Option<Vec<u8>>)>) {
     }
 }
 
-fn unpack(folder: &Path) {
-    let bytes = zstd::decode_all(&*fs::read(path()).unwrap()).unwrap();
+fn unpack(format: u32, folder: &Path) {
+    let bytes = zstd::decode_all(&*fs::read(path(format)).unwrap()).unwrap();
     let entries: Vec<(String, Option<Vec<u8>>)> = postcard::from_bytes(&bytes).unwrap();
     for (name, content) in entries {
         match content {
@@ -105,14 +105,12 @@ fn make_the_fixture() {
     pack(folder.path(), "", &mut entries);
     let bytes = zstd::encode_all(&*postcard::to_stdvec(&entries).unwrap(), 19).unwrap();
     assert!(bytes.len() < 100_000, "{}", bytes.len());
-    fs::write(path(), bytes).unwrap();
+    fs::write(path(STATE_FORMAT), bytes).unwrap();
 }
 
-#[test]
-fn a_folder_of_format_1_is_read() {
-    let folder = tempfile::tempdir().unwrap();
-    unpack(folder.path());
-    let state = open(folder.path());
+/// Every entry is there; then some expire.
+fn read(folder: &Path) {
+    let state = open(folder);
     assert_eq!(state.committed(), 2);
     assert_eq!(state.id().len(), 32);
     for table in [Table::Models, Table::Panes, Table::Requests, Table::Outbox] {
@@ -135,4 +133,34 @@ fn a_folder_of_format_1_is_read() {
 
     let query = HistoryQuery { model: "churn".to_owned(), limit: 10, ..HistoryQuery::default() };
     assert_eq!(history(&state).find(&query).unwrap().reports, [Arc::new(report())]);
+}
+
+#[test]
+fn a_folder_of_each_format_is_read() {
+    for format in 1..=STATE_FORMAT {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(format, folder.path());
+        read(folder.path());
+        // It is one of this format from then on.
+        let version = fs::read_to_string(folder.path().join("VERSION")).unwrap();
+        assert!(version.contains(&format!("format {STATE_FORMAT}\n")), "{format}: {version}");
+        assert!(!version.contains("table predictions"), "{format}: {version}");
+        read(folder.path());
+    }
+}
+
+#[test]
+fn a_folder_whose_taking_over_was_cut_short_is_taken_over_again() {
+    let folder = tempfile::tempdir().unwrap();
+    unpack(1, folder.path());
+    let version = folder.path().join("VERSION");
+    let before = fs::read(&version).unwrap();
+    // All but the last of what it does, which is to say so.
+    let disk = Disk::open(folder.path(), layout::CHECKPOINT, &StateSpec::default()).unwrap();
+    upgrade::from_1(folder.path(), &disk, Version::load(folder.path()).unwrap().unwrap()).unwrap();
+    drop(disk);
+    fs::write(&version, before).unwrap();
+    fs::write(folder.path().join("runs/predictions-9.run.unfinished"), b"cut short").unwrap();
+    read(folder.path());
+    assert!(!folder.path().join("runs/predictions-9.run.unfinished").exists());
 }

@@ -36,6 +36,7 @@ fn goes_on_by_itself_when_there_is_space_again() {
                     let value = noise(number, 15_000 + 40 * n);
                     state.put(Table::Panes, &key, value.clone());
                     state.put(Table::Reports, &key, value.clone());
+                    state.put(Table::Predictions, &key, value.clone());
                     changes.insert(key, value);
                 }
                 (state.seal().unwrap(), changes)
@@ -93,7 +94,7 @@ fn noise(seed: u32, length: usize) -> Vec<u8> {
 }
 
 fn check(state: &State, expected: &Entries) {
-    for table in [Table::Panes, Table::Reports] {
+    for table in [Table::Panes, Table::Reports, Table::Predictions] {
         let found: BTreeMap<_, _> = all(state, table).into_iter().collect();
         assert!(found == *expected, "{table:?}: {} entries, expected {}", found.len(), expected.len());
     }
