@@ -86,14 +86,17 @@ impl Hashed {
         self.places.iter().map(|place| self.change(*place))
     }
 
-    /// Every change, in the order of keys.
-    pub(super) fn sorted(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    /// Every change, in the order of keys, with its key's [`hash`].
+    pub(super) fn sorted(&self) -> impl Iterator<Item = (u64, &[u8], Option<&[u8]>)> {
         // Keys lie all over memory: nearly all of the comparing is done by their first bytes, side by side.
         let mut places: Vec<_> =
             self.places.iter().map(|place| (prefix(Self::key(&self.log, *place)), *place)).collect();
         places.sort_unstable_by(|(a, one), (b, other)| {
             a.cmp(b).then_with(|| Self::key(&self.log, *one).cmp(Self::key(&self.log, *other)))
         });
-        places.into_iter().map(|(_, place)| self.change(place))
+        places.into_iter().map(|(_, place)| {
+            let (key, value) = self.change(place);
+            (place.hash, key, value)
+        })
     }
 }

@@ -206,18 +206,29 @@ impl Runs {
         keys: impl Iterator<Item = &'a K>,
         show: &mut dyn FnMut(&'a K, &[u8]),
     ) -> Result<(), StateError> {
-        let mut room = Vec::new();
-        let mut open: Vec<_> = keys.map(|key| (key, hash(key.as_ref()))).collect();
-        // Run by run, so that its filter is at hand.
+        let (mut room, mut likely) = (Vec::new(), Vec::new());
+        let mut open: Vec<_> = keys.map(|key| Some((key, hash(key.as_ref())))).collect();
         for listed in self.list(table).iter().rev() {
-            let mut left = Vec::with_capacity(open.len());
-            for (key, hash) in open {
-                let mut shown = |value: Option<&[u8]>| value.into_iter().for_each(|value| show(key, value));
-                if !listed.run.find(key.as_ref(), hash, &mut room, &mut shown)? {
-                    left.push((key, hash));
+            let run = &listed.run;
+            // All of its filter's look-ups in a row: the processor waits for many of them at a time.
+            likely.clear();
+            for (place, key) in open.iter().enumerate() {
+                if let Some((_, hash)) = key
+                    && run.may_have(*hash)?
+                {
+                    likely.push(place);
                 }
             }
-            open = left;
+            for &place in &likely {
+                let Some((key, _)) = open[place] else { continue };
+                let mut shown = |value: Option<&[u8]>| value.into_iter().for_each(|value| show(key, value));
+                if run.find(key.as_ref(), &mut room, &mut shown)? {
+                    open[place] = None;
+                }
+            }
+            if !likely.is_empty() {
+                open.retain(Option::is_some);
+            }
         }
         Ok(())
     }
@@ -284,8 +295,8 @@ impl Runs {
                 continue;
             }
             let (number, mut writer) = self.begin(table, changes.len() as u64)?;
-            for (key, value) in changes.sorted() {
-                writer.push(key, value)?;
+            for (hash, key, value) in changes.sorted() {
+                writer.push_hashed(hash, key, value)?;
             }
             new.push((table, Listed { number, run: Arc::new(writer.finish()?) }));
         }

@@ -1,12 +1,12 @@
-//! Some kilobytes of a run: entries in the order of their keys.
+//! A part of a run that is read at once: entries in the order of their keys.
 //!
 //! An entry is the key's length, the value's length and 1, or 0 for an entry that was removed (both as LEB128), the key
 //! and the value. A CRC-32 ends the block.
 
 use std::ops::Range;
 
-/// A block is closed above this: one read, of which an entry is a hundredth.
-pub(super) const BLOCK_BYTES: usize = 4_096;
+/// A block is closed above this: one read, and some 40 entries to search.
+pub(super) const BLOCK_BYTES: usize = 2_048;
 
 const CRC_BYTES: usize = 4;
 

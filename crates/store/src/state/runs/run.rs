@@ -177,17 +177,18 @@ impl Run {
         })
     }
 
+    /// Whether it may have a key of this hash.
+    pub(super) fn may_have(&self, hash: u64) -> Result<bool, StateError> {
+        self.filter.may_contain(&self.file, hash).map_err(unreadable(&self.path))
+    }
+
     /// Shows what is known of a key: its value, or `None` if it was removed. Says whether anything is.
     pub(super) fn find(
         &self,
         key: &[u8],
-        hash: u64,
         room: &mut Vec<u8>,
         show: &mut dyn FnMut(Option<&[u8]>),
     ) -> Result<bool, StateError> {
-        if !self.filter.may_contain(&self.file, hash).map_err(unreadable(&self.path))? {
-            return Ok(false);
-        }
         let prefix = prefix(key);
         // Keys that begin alike may begin several blocks.
         for index in self.block_of(key)..self.blocks() {

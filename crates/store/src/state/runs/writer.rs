@@ -16,8 +16,8 @@ use super::{hash, prefix};
 /// The end of a name that a file has while it is made.
 pub(super) const UNFINISHED: &str = ".unfinished";
 
-/// With more entries than this, blocks are larger, so that their index, which is in memory, stays small: 2 bytes for
-/// each hundred bytes of entries in a small run, and half a byte in a large one.
+/// With more entries than this, blocks are larger, so that their index, which is in memory, stays small: half a byte for
+/// each entry of a small run, and a fifteenth of one in a large run.
 const MANY_ENTRIES: u64 = 8_000_000;
 
 /// A run that is being made: a file under another name until it is durable. Dropped before that, it is gone.
@@ -49,7 +49,7 @@ impl RunWriter {
             block: Vec::with_capacity(2 * BLOCK_BYTES),
             first: 0,
             filter: FilterMaker::new(entries as usize),
-            block_bytes: if entries > MANY_ENTRIES { 4 * BLOCK_BYTES } else { BLOCK_BYTES },
+            block_bytes: if entries > MANY_ENTRIES { 8 * BLOCK_BYTES } else { BLOCK_BYTES },
             newest: FxHashMap::default(),
             footer: Footer::default(),
         };
@@ -64,10 +64,20 @@ impl RunWriter {
 
     /// Appends an entry, whose key is greater than that of the last; `None`: it was removed.
     pub(super) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
+        self.push_hashed(hash(key), key, value)
+    }
+
+    /// As [`RunWriter::push`], where the key's [`hash`] is known.
+    pub(super) fn push_hashed(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), StateError> {
         if self.block.is_empty() {
             self.first = prefix(key);
         }
-        self.filter.add(hash(key));
+        self.filter.add(hash);
         self.footer.entries += 1;
         block::append(&mut self.block, key, value);
         if let Some(value) = value {
