@@ -176,6 +176,11 @@ fn a_state_that_is_closed_while_it_merges_is_whole_and_leaves_nothing_behind() {
             }
             commit(&state);
         }
+        // In the midst of a merge, if there is one.
+        let is_over = || lock(&state.0.runs.worker).as_ref().is_none_or(std::thread::JoinHandle::is_finished);
+        while !is_over() && files(folder.path()).iter().all(|name| name.ends_with(".run")) {
+            std::thread::yield_now();
+        }
         drop(state);
         // Nobody writes there any more.
         assert!(files(folder.path()).iter().all(|name| name.ends_with(".run")), "{round}");
