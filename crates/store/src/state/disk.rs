@@ -11,6 +11,7 @@ use fjall::{AbstractTree as _, Database, Keyspace, OwnedWriteBatch, PersistMode}
 use super::StateSpec;
 use super::buffer::Buffer;
 use super::error::StateError;
+use super::runs::MetaEntry;
 use super::table::Table;
 
 /// Two mergers: one is left for flushing while the other is in a long merge.
@@ -105,7 +106,7 @@ impl Disk {
     }
 
     /// Writes a checkpoint's changes of its tables as one batch, and some entries of [`Table::Meta`]; not durable yet.
-    pub(super) fn write(&self, changes: &Buffer, meta: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), StateError> {
+    pub(super) fn write(&self, changes: &Buffer, meta: Vec<MetaEntry>) -> Result<(), StateError> {
         let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), changes.entries())
             .durability(Some(PersistMode::Buffer));
         for table in Table::STORED {

@@ -75,6 +75,9 @@ type List = Arc<Vec<Listed>>;
 /// A table's list as it is stored: each run's number, and its file's length.
 type Stored = Vec<(u64, u64)>;
 
+/// An entry of [`Table::Meta`]: key and value.
+pub(super) type MetaEntry = (Vec<u8>, Vec<u8>);
+
 /// A checkpoint's new runs, durable, and the lists that name them.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
@@ -85,12 +88,12 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// What is to be put into [`Table::Meta`] with the checkpoint.
-    pub(super) fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(super) fn entries(&self) -> Vec<MetaEntry> {
         Table::HASHED.into_iter().zip(&self.lists).map(|(table, list)| entry(table, list)).collect()
     }
 }
 
-fn entry(table: Table, list: &[Listed]) -> (Vec<u8>, Vec<u8>) {
+fn entry(table: Table, list: &[Listed]) -> MetaEntry {
     let stored: Stored = list.iter().map(|listed| (listed.number, listed.run.bytes())).collect();
     let value = postcard::to_stdvec(&stored).expect("a vector takes all");
     (list_key(table), value)
@@ -137,7 +140,7 @@ impl Runs {
         table: Table,
         most: u64,
         entries: impl Iterator<Item = Result<(Slice, Slice), StateError>>,
-    ) -> Result<(Vec<u8>, Vec<u8>), StateError> {
+    ) -> Result<MetaEntry, StateError> {
         let (number, mut writer) = self.begin(table, most)?;
         for read in entries {
             let (key, value) = read?;
@@ -186,7 +189,7 @@ impl Runs {
     }
 
     /// The entries of a state that has none, for [`Table::Meta`].
-    pub(super) fn none() -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    pub(super) fn none() -> impl Iterator<Item = MetaEntry> {
         Table::HASHED.into_iter().map(|table| entry(table, &[]))
     }
 
@@ -356,9 +359,7 @@ impl Runs {
 
     /// What copies all runs of this moment into the folder of another state, and gives what its [`Table::Meta`] has to
     /// say of them, and how many entries they have.
-    pub(super) fn copier(
-        &self,
-    ) -> impl FnOnce(&Path) -> Result<(Vec<(Vec<u8>, Vec<u8>)>, u64), StateError> + use<> {
+    pub(super) fn copier(&self) -> impl FnOnce(&Path) -> Result<(Vec<MetaEntry>, u64), StateError> + use<> {
         let lists = Table::HASHED.map(|table| self.list(table));
         move |target| {
             let folder = target.join(FOLDER);
