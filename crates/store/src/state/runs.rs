@@ -10,9 +10,11 @@
 //! written once and at each merge. A filter tells of nearly every run that a new id is not in it.
 
 mod block;
+mod copy;
 mod due;
 mod filter;
 mod merge;
+mod open;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -20,17 +22,15 @@ mod worker;
 mod writer;
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fjall::Slice;
 pub(super) use merge::Merge;
 use run::Run;
-use writer::{RunWriter, UNFINISHED};
+use writer::RunWriter;
 
 use super::buffer::{Buffer, Range};
 use super::error::StateError;
@@ -126,73 +126,6 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Those of a folder that has none, or none that counts.
-    pub(super) fn empty(folder: &Path, floors: CommittedFloors) -> Result<Self, StateError> {
-        let none: Vec<_> = Self::none().collect();
-        Self::open(folder, floors, |key| {
-            Ok(none.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone()))
-        })
-    }
-
-    /// Writes a run of entries in the order of their keys; gives what [`Table::Meta`] has to say then.
-    pub(super) fn import(
-        &self,
-        table: Table,
-        most: u64,
-        entries: impl Iterator<Item = Result<(Slice, Slice), StateError>>,
-    ) -> Result<MetaEntry, StateError> {
-        let (number, mut writer) = self.begin(table, most)?;
-        for read in entries {
-            let (key, value) = read?;
-            writer.push(&key, Some(&value))?;
-        }
-        let run = Arc::new(writer.finish()?);
-        layout::sync_folder(&self.folder).map_err(StateError::io("write", &self.folder))?;
-        Ok(entry(table, &[Listed { number, run }]))
-    }
-
-    /// Opens the runs that the last checkpoint names, and removes what it does not.
-    pub(super) fn open(
-        folder: &Path,
-        floors: CommittedFloors,
-        stored: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StateError>,
-    ) -> Result<Self, StateError> {
-        let folder = folder.join(FOLDER);
-        fs::create_dir_all(&folder).map_err(StateError::io("make the folder", &folder))?;
-        let (mut names, mut next) = (Vec::new(), 1);
-        let mut lists = Vec::with_capacity(Table::HASHED.len());
-        for table in Table::HASHED {
-            let damaged = || StateError::damaged(&folder, format!("no list of the runs of {}", table.name()));
-            let bytes = stored(&list_key(table))?.ok_or_else(damaged)?;
-            let stored: Stored = postcard::from_bytes(&bytes).map_err(|_| damaged())?;
-            let mut list = Vec::with_capacity(stored.len());
-            for (number, bytes) in stored {
-                let name = file_name(table, number);
-                list.push(Listed { number, run: Arc::new(Run::open(&folder.join(&name), bytes)?) });
-                names.push(name);
-                next = next.max(number + 1);
-            }
-            lists.push(RwLock::new(Arc::new(list)));
-        }
-        remove_others(&folder, &names).map_err(StateError::io("tidy", &folder))?;
-        Ok(Self {
-            folder,
-            lists: lists.try_into().expect("one for each"),
-            next: AtomicU64::new(next),
-            floors,
-            retired: Mutex::default(),
-            prepared: Mutex::default(),
-            merging: Mutex::default(),
-            worker: Mutex::default(),
-            stopped: AtomicBool::new(false),
-        })
-    }
-
-    /// The entries of a state that has none, for [`Table::Meta`].
-    pub(super) fn none() -> impl Iterator<Item = MetaEntry> {
-        Table::HASHED.into_iter().map(|table| entry(table, &[]))
-    }
-
     fn list(&self, table: Table) -> List {
         Arc::clone(&self.lists[table.hashed_index()].read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -357,35 +290,6 @@ impl Runs {
         }
     }
 
-    /// What copies all runs of this moment into the folder of another state, and gives what its [`Table::Meta`] has to
-    /// say of them, and how many entries they have.
-    pub(super) fn copier(&self) -> impl FnOnce(&Path) -> Result<(Vec<MetaEntry>, u64), StateError> + use<> {
-        let lists = Table::HASHED.map(|table| self.list(table));
-        move |target| {
-            let folder = target.join(FOLDER);
-            let failed = || StateError::io("write", &folder);
-            fs::create_dir_all(&folder).map_err(failed())?;
-            let (mut entries, mut count) = (Vec::new(), 0);
-            for (table, list) in Table::HASHED.into_iter().zip(lists) {
-                for Listed { number, run } in &*list {
-                    let path = folder.join(file_name(table, *number));
-                    let copy = || -> io::Result<()> {
-                        // By its handle: it may have no name any more.
-                        let mut to = fs::File::create(&path)?;
-                        let from = ReadAt { file: run.file(), at: 0 };
-                        io::copy(&mut io::BufReader::with_capacity(1 << 20, from), &mut to)?;
-                        to.sync_all()
-                    };
-                    copy().map_err(StateError::io("write", &path))?;
-                    count += run.entries();
-                }
-                entries.push(entry(table, &list));
-            }
-            layout::sync_folder(&folder).map_err(failed())?;
-            Ok((entries, count))
-        }
-    }
-
     /// Ends merging, and waits until it has ended.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -393,32 +297,4 @@ impl Runs {
         // A merge that panicked has left nothing behind but an unfinished file.
         worker.into_iter().for_each(|worker| drop(worker.join()));
     }
-}
-
-/// Reads a file from a place of its own, whoever else reads it.
-struct ReadAt<'a> {
-    file: &'a fs::File,
-    at: u64,
-}
-
-impl io::Read for ReadAt<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = std::os::unix::fs::FileExt::read_at(self.file, into, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-/// Removes runs that nobody names.
-fn remove_others(folder: &Path, names: &[String]) -> io::Result<()> {
-    for file in fs::read_dir(folder)? {
-        let file = file?;
-        let name = file.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let is_run = name.ends_with(".run") || name.ends_with(UNFINISHED);
-        if is_run && !names.iter().any(|known| known == name) {
-            fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
 }
