@@ -214,6 +214,7 @@ impl Ingest {
             match self.take_together(small).await.ok_or_else(pipeline_gone)? {
                 Told::Of(answer, receipt) => return answered(answer, &receipt),
                 Told::Busy => return Err(queue_full()),
+                Told::NoMemory(problem) => return Err(problem),
                 Told::Alone(small) => Small { payload, arrival, memory, .. } = small,
             }
         }

@@ -83,6 +83,18 @@ impl Reservation {
         }
         Ok(())
     }
+
+    /// Adds another one of the same memory.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.permit.merge(other.permit);
+    }
+
+    /// Takes `bytes` out of it; all that it has, if that is less.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let units = (self.memory.units_of(bytes) as usize).min(self.permit.num_permits());
+        let permit = self.permit.split(units).expect("no more than it has");
+        Self { permit, memory: self.memory.clone() }
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +112,21 @@ mod tests {
         assert!(held.resize(7 << 10).await.is_err());
         assert_eq!(held.bytes(), 6 << 10);
         drop((held, other));
+        assert_eq!(memory.used_bytes(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_merged_and_split_is_held_until_the_last_part_goes() {
+        let memory = Memory::new(10 << 10, Duration::from_millis(250));
+        let mut held = memory.reserve(3 << 10).await.unwrap();
+        held.merge(memory.reserve(2 << 10).await.unwrap());
+        let first = held.split(1_500);
+        assert_eq!((first.bytes(), held.bytes()), (2 << 10, 3 << 10));
+        let rest = held.split(1 << 20);
+        assert_eq!((rest.bytes(), held.bytes(), memory.used_bytes()), (3 << 10, 0, 5 << 10));
+        drop((first, held));
+        assert_eq!(memory.used_bytes(), 3 << 10);
+        drop(rest);
         assert_eq!(memory.used_bytes(), 0);
     }
 

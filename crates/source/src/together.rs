@@ -11,6 +11,7 @@ use driftline_events::{
     Carrier, DecodeContext, Decoded, Encoding, EventTime, JsonMessage, MessagePart, RejectedRow,
     predictions_from_messages,
 };
+use driftline_http::Problem;
 use tokio::sync::oneshot;
 
 use crate::answer::IngestAnswer;
@@ -37,6 +38,8 @@ pub(crate) enum Told {
     Of(IngestAnswer, Receipt),
     /// The queue to the pipeline is full.
     Busy,
+    /// There is no memory for the rows.
+    NoMemory(Problem),
     /// It has to be read by itself.
     Alone(Small),
 }
@@ -111,7 +114,24 @@ impl Ingest {
             }
             return;
         };
-        for submission in self.submissions(group, decoded, parts) {
+        let (mut senders, mut held) = (Vec::with_capacity(group.len()), None::<Reservation>);
+        for (Small { arrival, route, request_id, memory, .. }, told) in group {
+            match &mut held {
+                Some(held) => held.merge(memory),
+                None => held = Some(memory),
+            }
+            senders.push(Sender { arrival, route, request_id, told });
+        }
+        let Some(mut held) = held else { return };
+        // From here on the rows are held, and the bodies are not.
+        let bytes = decoded.batches.iter().map(|batch| batch.rows.get_array_memory_size()).sum();
+        if let Err(problem) = held.resize(bytes).await {
+            for Sender { told, .. } in senders {
+                drop(told.send(Told::NoMemory(problem.clone())));
+            }
+            return;
+        }
+        for submission in self.submissions(senders, decoded, parts, held) {
             if let Err(submission) = self.hand_over(submission).await {
                 // Of a queue that has gone its sender hears by the drop.
                 submission.into_iter().for_each(|full| full.reply.busy());
@@ -152,17 +172,19 @@ impl Ingest {
         Some((read.decoded, parts))
     }
 
-    /// A submission for each batch, which tells all its senders. Those of whose rows none was taken are told now.
+    /// A submission for each batch, which tells all its senders. Those of whose rows none was taken are told now. `held` is
+    /// the memory of all batches.
     fn submissions(
         self: &Arc<Self>,
-        group: Vec<Waiting>,
+        group: Vec<Sender>,
         decoded: Decoded,
         parts: Vec<Part>,
+        mut held: Reservation,
     ) -> Vec<Submission> {
         let mut senders: Vec<(Option<EventTime>, Vec<Reply>)> = Vec::new();
         senders.resize_with(decoded.batches.len(), Default::default);
-        for ((small, told), Part { part, rejected }) in group.into_iter().zip(parts) {
-            let Small { arrival, route, request_id, memory, .. } = small;
+        for (sender, Part { part, rejected }) in group.into_iter().zip(parts) {
+            let Sender { arrival, route, request_id, told } = sender;
             let rejected_total = rejected.len() as u64;
             let answer = IngestAnswer::new(rejected.clone(), rejected_total, part.ignored_fields);
             let unplaced = Unplaced {
@@ -186,8 +208,14 @@ impl Ingest {
                 drop(told.send(receipt.map_or(Told::Busy, |receipt| Told::Of(answer, receipt))));
             });
             let on_taken = Box::new(move || ingest.count(&unplaced));
-            let reply = Reply::of_rows(EventKind::Prediction, rows, self.stats(), memory, on_taken, tell);
             let (first, replies) = &mut senders[batch];
+            // All senders of a batch are told at once: the first of them holds its memory.
+            let bytes = match replies.as_slice() {
+                [] => decoded.batches[batch].rows.get_array_memory_size(),
+                _ => 0,
+            };
+            let memory = held.split(bytes);
+            let reply = Reply::of_rows(EventKind::Prediction, rows, self.stats(), memory, on_taken, tell);
             first.get_or_insert(arrival);
             replies.push(reply);
         }
@@ -203,6 +231,14 @@ impl Ingest {
         };
         decoded.batches.into_iter().zip(senders).map(submission).collect()
     }
+}
+
+/// Who sent a request of a group, once that was read.
+struct Sender {
+    arrival: EventTime,
+    route: &'static str,
+    request_id: Option<String>,
+    told: oneshot::Sender<Told>,
 }
 
 /// What one request of a group brought.

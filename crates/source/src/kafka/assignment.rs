@@ -121,6 +121,7 @@ impl Worker<'_> {
     fn read_topic(&mut self, topic: &Arc<str>) -> &mut ReadTopic {
         let topics = &self.job.spec.topics;
         self.topics.entry(Arc::clone(topic)).or_insert_with(|| ReadTopic {
+            name: Arc::clone(topic),
             // librdkafka subscribes by the same names and patterns.
             event: topics.event_of(topic).unwrap_or(crate::EventKind::Prediction),
             default_model: topics.model_of(topic).map(Into::into),

@@ -52,13 +52,13 @@ pub(super) fn open<'m>(plain: Cow<'m, [u8]>, form: CloudEvents) -> Result<Conten
             let mut all = Vec::with_capacity(envelopes.len());
             for envelope in &envelopes {
                 match data(envelope)? {
-                    Content::Json(payloads) => all.extend(payloads),
-                    Content::Arrow(_) | Content::Tombstone => {
+                    Content::Json(payload) => all.push(payload),
+                    Content::JsonBatch(_) | Content::Arrow(_) | Content::Tombstone => {
                         return Err(bad_event("a batch holds JSON data only; send Arrow data by itself"));
                     }
                 }
             }
-            Ok(Content::Json(all))
+            Ok(Content::JsonBatch(all))
         }
     }
 }
@@ -78,7 +78,7 @@ fn data<'m>(envelope: &Envelope<'_>) -> Result<Content<'m>, Unusable> {
         Some(text) => text.as_bytes().to_vec(),
         None => value.as_raw_str().as_bytes().to_vec(),
     };
-    Ok(Content::Json(vec![Cow::Owned(bytes)]))
+    Ok(Content::Json(Cow::Owned(bytes)))
 }
 
 /// Base64 as in RFC 4648, section 4; the padding may be left out.

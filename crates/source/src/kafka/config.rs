@@ -73,6 +73,14 @@ pub struct KafkaSpec {
     pub(crate) tuning: Tuning,
 }
 
+/// How librdkafka fetches ahead, where `properties` do not say.
+///
+/// When as much as it may hold is fetched, it asks for no more for a second: a service that reads faster than that has
+/// nothing to do for most of the second. Asked again at once, it need not hold so much: 16 MiB are a tenth of a second of
+/// small messages, and bridge 100 ms to the broker at 160 MB/s.
+const FETCHING: [(&str, &str); 2] =
+    [("fetch.queue.backoff.ms", "10"), ("queued.max.messages.kbytes", "16384")];
+
 /// What nobody needs to set, apart from tests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
@@ -227,6 +235,11 @@ impl KafkaSpec {
     /// The consumer's settings: what the guarantees rest on is set last.
     pub(crate) fn consumer(&self) -> ClientConfig {
         let mut config = self.client();
+        for (key, value) in FETCHING {
+            if self.properties.get(key).is_none() {
+                config.set(key, value);
+            }
+        }
         let millis = |duration: Duration| duration.as_millis().to_string();
         let refresh = millis(self.tuning.topics_every);
         config
@@ -305,7 +318,7 @@ mod tests {
             start = "latest"
             dead_letter_topic = "dead"
             models = { labels = "churn" }
-            properties = { "security.protocol" = "sasl_ssl", "sasl.mechanisms" = "SCRAM-SHA-512", "fetch.min.bytes" = 1, "enable.ssl.certificate.verification" = true }
+            properties = { "security.protocol" = "sasl_ssl", "sasl.mechanisms" = "SCRAM-SHA-512", "fetch.min.bytes" = 1, "queued.max.messages.kbytes" = 1024, "enable.ssl.certificate.verification" = true }
             "#,
         )
         .unwrap();
@@ -314,6 +327,9 @@ mod tests {
         assert_eq!(config.get("security.protocol"), Some("sasl_ssl"));
         assert_eq!(config.get("enable.auto.commit"), Some("false"));
         assert_eq!(config.get("fetch.min.bytes"), Some("1"));
+        assert_eq!(config.get("fetch.queue.backoff.ms"), Some("10"));
+        assert_eq!(config.get("queued.max.messages.kbytes"), Some("1024"), "as it is written");
+        assert_eq!(spec.producer().get("fetch.queue.backoff.ms"), None);
         config.create_native_config().unwrap();
         spec.producer().create_native_config().unwrap();
     }

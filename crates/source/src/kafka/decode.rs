@@ -75,7 +75,11 @@ pub(crate) fn decode(event: EventKind, raws: &[RawMessage<'_>], context: &Decode
     for (message, raw) in raws.iter().enumerate() {
         match raw.content(context.limits) {
             Ok(Content::Tombstone) => read.tombstones += 1,
-            Ok(Content::Json(payloads)) => {
+            Ok(Content::Json(json)) => {
+                bytes += json.len();
+                pieces.push(Piece { message, json });
+            }
+            Ok(Content::JsonBatch(payloads)) => {
                 bytes += payloads.iter().map(|json| json.len()).sum::<usize>();
                 pieces.extend(payloads.into_iter().map(|json| Piece { message, json }));
             }

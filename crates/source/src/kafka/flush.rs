@@ -1,11 +1,11 @@
 //! From messages to a submission: decode, count, put dead letters aside.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use driftline_events::{DecodeContext, EventTime, RejectedRow};
 use rdkafka::message::{BorrowedMessage, Message};
 
+use super::batch::{Run, positions_after};
 use super::decode::{Faulty, decode};
 use super::message::{RawMessage, Unusable};
 use super::stats::PartitionState;
@@ -16,15 +16,18 @@ use crate::submission::{EventKind, Origin, Reply, Submission};
 impl Worker<'_> {
     /// Decodes the messages of a kind, writes dead letters, and queues the rows for the pipeline.
     pub(super) fn flush(&mut self, event: EventKind) {
-        let (messages, positions) = self.batches[place(event)].take();
+        let (messages, runs) = self.batches[place(event)].take();
         if messages.is_empty() {
             return;
         }
         let now = self.job.intake.now();
         let topics = &self.topics;
-        let default_model = |topic: &str| topics.get(topic).and_then(|topic| topic.default_model.as_deref());
-        let raws: Vec<_> =
-            messages.iter().map(|message| RawMessage::of(message, default_model(message.topic()))).collect();
+        let mut raws = Vec::with_capacity(messages.len());
+        for run in &runs {
+            let default_model = topics.get(&run.topic).and_then(|topic| topic.default_model.as_deref());
+            let of_run = &messages[raws.len()..raws.len() + run.messages];
+            raws.extend(of_run.iter().map(|message| RawMessage::of(message, default_model)));
+        }
         let intake = &self.job.intake;
         let context = DecodeContext {
             registry: &*intake.registry,
@@ -39,14 +42,14 @@ impl Worker<'_> {
         for faulty in &read.faulty {
             self.tell(event, faulty, &messages[faulty.message], now);
         }
-        self.note(&messages, read.faulty.len() as u64, read.tombstones);
+        self.note(&messages, &runs, read.faulty.len() as u64, read.tombstones);
         if !read.faulty.is_empty()
             && let Some(letters) = &mut self.job.dead_letters
         {
             let faulty = read.faulty.iter().map(|faulty| (faulty, &messages[faulty.message]));
             letters.write(faulty, now, &self.job.stop);
         }
-        let origin = Origin::Kafka { arrival: now, positions, durable: None };
+        let origin = Origin::Kafka { arrival: now, positions: positions_after(&runs), durable: None };
         let reply = Reply::unheard(event, &read.batches, Arc::clone(&self.job.intake.stats));
         self.queue(Submission { event, batches: read.batches, origin, reply });
     }
@@ -73,19 +76,19 @@ impl Worker<'_> {
     }
 
     /// Keeps the figures of messages that are handed on.
-    fn note(&self, messages: &[BorrowedMessage<'_>], rejected: u64, tombstones: u64) {
+    fn note(&self, messages: &[BorrowedMessage<'_>], runs: &[Run], rejected: u64, tombstones: u64) {
         let mut state = self.job.stats.state();
         state.counts.rejected += rejected;
         state.counts.tombstones += tombstones;
         state.counts.folded += (messages.len() as u64).saturating_sub(rejected + tombstones);
-        let mut last: HashMap<(&str, i32), &BorrowedMessage<'_>> = HashMap::new();
-        for message in messages {
-            last.insert((message.topic(), message.partition()), message);
-        }
-        for ((topic, partition), message) in last {
-            let of: &mut PartitionState = state.partitions.entry((topic.into(), partition)).or_default();
-            of.position = Some(message.offset() + 1);
-            of.last = message.timestamp().to_millis().map(EventTime::from_millis).or(of.last);
+        let mut end = 0;
+        for run in runs {
+            end += run.messages;
+            let of: &mut PartitionState =
+                state.partitions.entry((Arc::clone(&run.topic), run.partition)).or_default();
+            of.position = Some(run.next);
+            let written = messages[end - 1].timestamp().to_millis().map(EventTime::from_millis);
+            of.last = written.or(of.last);
             of.is_at_end = false;
         }
     }

@@ -26,8 +26,10 @@ pub(crate) struct RawMessage<'m> {
 pub(crate) enum Content<'m> {
     /// No value: in a compacted topic, a key that was deleted.
     Tombstone,
-    /// JSON payloads, to be read together with those of other messages: one, or the data of several CloudEvents.
-    Json(Vec<Cow<'m, [u8]>>),
+    /// A JSON payload, to be read together with those of other messages.
+    Json(Cow<'m, [u8]>),
+    /// Several of them: the data of a batch of CloudEvents.
+    JsonBatch(Vec<Cow<'m, [u8]>>),
     /// An Arrow IPC stream.
     Arrow(Cow<'m, [u8]>),
 }
@@ -132,8 +134,8 @@ pub(super) fn carried<'m>(plain: Cow<'m, [u8]>, content_type: Option<&str>) -> R
     let looks_like_json = matches!(begins, Some(b'{' | b'[') | None);
     match (named, content_type) {
         // Whatever it is called: many producers name a type that their serializer happens to have.
-        (Some(_), _) => Ok(Content::Json(vec![plain])),
-        (None, _) if looks_like_json => Ok(Content::Json(vec![plain])),
+        (Some(_), _) => Ok(Content::Json(plain)),
+        (None, _) if looks_like_json => Ok(Content::Json(plain)),
         (None, named) => Err(Unusable::new(
             "unknown_content_type",
             format!("content-type {:?}; known: JSON, NDJSON, Arrow IPC streams", named.unwrap_or_default()),

@@ -1,6 +1,6 @@
 //! The consumer's thread: it polls, and everything else it does is short enough to poll on.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,7 @@ pub(super) struct Job {
 /// A topic of which partitions are read.
 #[derive(Debug)]
 pub(super) struct ReadTopic {
+    pub(super) name: Arc<str>,
     pub(super) event: EventKind,
     pub(super) default_model: Option<Arc<str>>,
     /// By partition the offset that comes next; `None` until the first message shows it.
@@ -59,7 +60,7 @@ pub(super) struct Worker<'c> {
     pub(super) job: Job,
     pub(super) consumer: &'c BaseConsumer<Context>,
     pub(super) committer: Committer,
-    pub(super) topics: HashMap<Arc<str>, ReadTopic>,
+    pub(super) topics: BTreeMap<Arc<str>, ReadTopic>,
     pub(super) batches: [Batch<'c>; 2],
     /// Submissions that the pipeline had no room for, oldest first.
     pub(super) outbox: VecDeque<Submission>,
@@ -81,7 +82,7 @@ impl<'c> Worker<'c> {
             job,
             consumer,
             committer,
-            topics: HashMap::new(),
+            topics: BTreeMap::new(),
             batches: Default::default(),
             outbox: VecDeque::new(),
             full_since: None,
@@ -129,16 +130,14 @@ impl<'c> Worker<'c> {
     }
 
     fn take(&mut self, message: BorrowedMessage<'c>) {
-        let Some((topic, read)) = self.topics.get_key_value(message.topic()) else { return };
-        let (topic, event) = (Arc::clone(topic), read.event);
-        let Some(read) = self.topics.get_mut(&topic) else { return };
+        let Some(read) = self.topics.get_mut(message.topic()) else { return };
         let Some(expected) = read.expected.get_mut(&message.partition()) else { return };
         // Offsets may be left out (marks of transactions, compaction), but never come again.
         if expected.is_some_and(|expected| message.offset() < expected) {
             return;
         }
         *expected = Some(message.offset() + 1);
-        self.batches[place(event)].push(&topic, message);
+        self.batches[place(read.event)].push(&read.name, message);
     }
 
     fn stumble(&mut self, error: &KafkaError) {

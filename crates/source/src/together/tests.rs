@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use driftline_events::ModelBatch;
 use serde_json::{Value, json};
 
+use crate::config::IngestOptions;
 use crate::ingest::Ingest;
 use crate::routes::tests::{Service, options, post, row, send, service};
 use crate::submission::{EventKind, Receipt, Submission, Taken};
@@ -124,4 +125,56 @@ async fn more_than_may_hold_a_thread_makes_several_batches() {
     let (sizes, answers) = taken(vec![small; 10]).await;
     assert_eq!(sizes, [5 * each, 5 * each]);
     assert!(answers.iter().all(|(status, _)| *status == StatusCode::OK));
+}
+
+#[tokio::test]
+async fn the_memory_that_is_held_is_that_of_the_rows() {
+    let Service { ingest, mut submissions } = service(options());
+    let sent = {
+        let ingest = std::sync::Arc::clone(&ingest);
+        let mut bodies: Vec<String> = (0..4).map(|number| row(&number.to_string())).collect();
+        bodies.push("{".to_owned());
+        tokio::spawn(async move { all(&ingest, bodies).await })
+    };
+    let Submission { batches, reply, .. } = submissions.recv().await.unwrap();
+    assert_eq!((reply.senders(), rows(&batches[0])), (4, 4));
+    let bytes = batches[0].rows.get_array_memory_size() as u64;
+    // Held in steps of a kibibyte.
+    assert_eq!(ingest.snapshot().in_flight_bytes, bytes.next_multiple_of(1 << 10));
+    let taken = Taken { accepted: 1, ..Taken::default() };
+    reply.send(Receipt::of(vec![taken; 4]));
+    assert_eq!(ingest.snapshot().in_flight_bytes, 0);
+    let statuses: Vec<u16> = sent.await.unwrap().iter().map(|(status, _)| status.as_u16()).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 422]);
+}
+
+/// Sends one row, whose submission waits for its receipt.
+async fn one_waiting(options: IngestOptions) -> (Service, Submission) {
+    let mut service = service(options);
+    let ingest = std::sync::Arc::clone(&service.ingest);
+    tokio::spawn(async move { all(&ingest, vec![row("a")]).await });
+    let submission = service.submissions.recv().await.unwrap();
+    (service, submission)
+}
+
+#[tokio::test]
+async fn rows_without_memory_for_them_are_refused() {
+    const BODY: usize = 1 << 10;
+    let (service, _waiting) = one_waiting(options()).await;
+    let held = service.ingest.snapshot().in_flight_bytes;
+    assert!(held > BODY as u64, "{held}: rows are larger than their body");
+    // Besides what waits there is room for a body, and not for its rows.
+    let (service, waiting) = one_waiting(IngestOptions {
+        max_body_bytes: BODY,
+        max_decompressed_bytes: BODY,
+        max_bytes_in_flight: held as usize + BODY,
+        ..options()
+    })
+    .await;
+    let answers = all(&service.ingest, vec![row("b")]).await;
+    assert_eq!(answers[0].0, StatusCode::SERVICE_UNAVAILABLE, "{}", answers[0].1);
+    assert!(answers[0].1["detail"].as_str().unwrap().contains("too many bytes"), "{}", answers[0].1);
+    assert_eq!(service.ingest.snapshot().in_flight_bytes, held);
+    drop(waiting);
+    assert_eq!(service.ingest.snapshot().in_flight_bytes, 0);
 }
