@@ -172,12 +172,13 @@ impl Grid {
     /// The cell that a value is in. `-0.0` is `0.0`; NaN, which is in none, is taken to cell 0.
     #[must_use]
     pub fn cell(&self, value: f64) -> usize {
-        usize::from(self.lookup.cell(value))
+        self.lookup.cell(value)
     }
 
-    /// The cells that finite values are in; as many as values.
-    pub(crate) fn cells_of(&self, values: &[f64], cells: &mut [u16]) {
-        self.lookup.cells(values, cells);
+    /// Calls `each` with the position and the cell of each of these finite values, in order.
+    #[inline]
+    pub(crate) fn each_cell(&self, values: &[f64], each: impl FnMut(usize, usize)) {
+        self.lookup.cells(values, each);
     }
 
     /// The number of cells: one more than cuts.

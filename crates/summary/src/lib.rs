@@ -18,6 +18,7 @@ mod cells;
 mod classification;
 mod codec;
 mod columns;
+mod counts;
 mod grid;
 mod measure;
 mod moments;

@@ -38,11 +38,15 @@ impl Moments {
 
     /// Two passes over values that are in the cache are both faster and more exact than one of West's.
     fn of_unweighted(values: &[f64]) -> Self {
+        Self::around(values, lanes(values, |value| value))
+    }
+
+    /// The second pass: the moments of values of weight one, whose sum the first one found.
+    fn around(values: &[f64], sum: f64) -> Self {
         if values.is_empty() {
             return Self::default();
         }
-        let n = values.len() as f64;
-        let mean = lanes(values, |value| value) / n;
+        let mean = sum / values.len() as f64;
         let m2 = lanes(values, |value| (value - mean) * (value - mean));
         // Neumaier's correction of the second pass is not needed: `mean` is off by a few ulps only.
         Self { tally: Tally::of_rows(values.len() as u64), mean, m2 }
@@ -147,17 +151,43 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// The sum of `term` over the values in eight independent lanes, which the processor adds at once.
+/// Numbers that the processor works on side by side.
+const LANES: usize = 8;
+
+/// The sum of `term` over the values in independent lanes, which the processor adds at once.
 fn lanes(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
-    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
-        for (sum, &value) in sums.iter_mut().zip(chunk) {
-            *sum += term(value);
+        for (lane, &value) in chunk.iter().enumerate() {
+            sums[lane] += term(value);
         }
     }
     let rest: f64 = rest.iter().map(|&value| term(value)).sum();
     sums.iter().sum::<f64>() + rest
+}
+
+/// Moments and extremes of values of weight one; none if one of them is not finite, or their sum is not.
+pub(crate) fn of_all_finite(values: &[f64]) -> Option<(Moments, Extremes)> {
+    let (mut sums, mut low, mut high) = ([0.0; LANES], [f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &value) in chunk.iter().enumerate() {
+            sums[lane] += value;
+            low[lane] = if value < low[lane] { value } else { low[lane] };
+            high[lane] = if value > high[lane] { value } else { high[lane] };
+        }
+    }
+    // In the order that `lanes` has, so that both give the same.
+    let sum = sums.iter().sum::<f64>() + rest.iter().sum::<f64>();
+    // A value that is not finite leaves no sum that is.
+    if !sum.is_finite() {
+        return None;
+    }
+    let mut extremes = Extremes::default();
+    rest.iter().for_each(|&value| extremes.add(value));
+    low.into_iter().zip(high).for_each(|(min, max)| extremes.merge(&Extremes { min, max }));
+    Some((Moments::around(values, sum), extremes))
 }
 
 /// The least and the greatest value. Merges, but cannot forget: what is retracted stays within them.
@@ -242,6 +272,31 @@ mod tests {
         close(weighted.mean(), 457.75);
         close(weighted.population_variance(), 247610.00357142856);
         close(weighted.sample_variance(), 352700.2957848837);
+    }
+
+    #[test]
+    fn one_pass_for_both_gives_the_same_bits() {
+        let bits = |moments: &Moments, extremes: &Extremes| {
+            [moments.mean, moments.m2, extremes.min, extremes.max].map(f64::to_bits)
+        };
+        for count in [0, 1, 7, 8, 9, 100, 1024] {
+            let mut values: Vec<f64> = (0..count).map(|i| f64::from(i * 37 % 101).sin() * 1e3).collect();
+            let (moments, extremes) = of_all_finite(&values).unwrap();
+            assert_eq!(bits(&moments, &extremes), bits(&Moments::of(&values, None), &Extremes::of(&values)));
+            assert_eq!(moments.tally.rows, values.len() as u64);
+            for position in 0..values.len() {
+                for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                    let good = std::mem::replace(&mut values[position], bad);
+                    assert_eq!(of_all_finite(&values), None, "{bad} at {position} of {count}");
+                    values[position] = good;
+                }
+            }
+        }
+        let zeros = of_all_finite(&[-0.0; 9]).unwrap().1;
+        assert!(!zeros.min.is_sign_negative() && !zeros.max.is_sign_negative());
+        assert_eq!(of_all_finite(&[f64::INFINITY, f64::NEG_INFINITY]), None);
+        // Whether they are finite is then to be looked at.
+        assert_eq!(of_all_finite(&[f64::MAX; 9]), None);
     }
 
     #[test]

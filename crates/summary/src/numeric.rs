@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cells, Extremes, Grid, Moments, RareTally, Tally};
+use crate::counts::Counts;
+use crate::{Cells, Extremes, Grid, Moments, RareTally, Tally, moments};
 
 /// Two summaries of one column that were counted by different grids or categories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the summaries were made with different grids or categories")]
 pub struct GridsDiffer;
 
-/// Values whose cells are looked up before any is counted.
-const LOOKED_UP: usize = 256;
+/// Rows for each cell from which on they are counted apart: all cells are looked at afterwards.
+const ROWS_A_CELL: usize = 8;
 
 /// A numeric column: weight per cell of its grid, moments, extremes, and what was missing or invalid.
 ///
@@ -111,27 +112,54 @@ impl NumericSummary {
     pub(crate) fn add_slice(&mut self, values: &[f64], weights: Option<&[f64]>) {
         self.moments.merge(&Moments::of(values, weights));
         self.extremes.merge(&Extremes::of(values));
+        self.add_cells(values, weights);
+    }
+
+    /// Counts values of weight one at once, in their cells through `counts` where there are any; false, and none is
+    /// counted, if one of them is not finite, or might be.
+    pub(crate) fn add_finite(&mut self, values: &[f64], counts: Option<&mut Counts>) -> bool {
+        let Some((moments, extremes)) = moments::of_all_finite(values) else { return false };
+        self.moments.merge(&moments);
+        self.extremes.merge(&extremes);
+        let (Some(grid), Some(counts)) = (&self.grid, counts) else {
+            self.add_cells(values, None);
+            return true;
+        };
+        if !counts.has_room(values.len()) {
+            counts.take_into(self.cells.dense_mut());
+        }
+        grid.each_cell(values, counts.counter(values.len()));
+        true
+    }
+
+    /// To count so many rows with, where that pays: it must be given back.
+    pub(crate) fn counts(&self, rows: usize) -> Option<Counts> {
+        let cells = self.cells.len();
+        (cells > 0 && rows >= ROWS_A_CELL * cells).then(|| Counts::new(cells))
+    }
+
+    /// Takes what [`NumericSummary::counts`] gave back.
+    pub(crate) fn take_counts(&mut self, counts: Option<Counts>) {
+        if let Some(mut counts) = counts.filter(Counts::has_rows) {
+            counts.take_into(self.cells.dense_mut());
+        }
+    }
+
+    fn add_cells(&mut self, values: &[f64], weights: Option<&[f64]>) {
         let Some(grid) = &self.grid else { return };
         let dense = self.cells.is_dense() || values.len() * 8 > self.cells.len();
-        let mut places = [0; LOOKED_UP];
-        for (at, values) in values.chunks(LOOKED_UP).enumerate() {
-            let places = &mut places[..values.len()];
-            grid.cells_of(values, places);
-            let places = places.iter().map(|&place| usize::from(place));
-            let weights = weights.map(|weights| &weights[at * LOOKED_UP..][..values.len()]);
-            match (dense, weights) {
-                (true, None) => {
-                    let cells = self.cells.dense_mut();
-                    places.for_each(|cell| cells[cell] += 1.0);
-                }
-                (true, Some(weights)) => {
-                    let cells = self.cells.dense_mut();
-                    places.zip(weights).for_each(|(cell, weight)| cells[cell] += weight);
-                }
-                (false, None) => places.for_each(|cell| self.cells.add(cell, 1.0)),
-                (false, Some(weights)) => {
-                    places.zip(weights).for_each(|(cell, &weight)| self.cells.add(cell, weight));
-                }
+        match (dense, weights) {
+            (true, None) => {
+                let cells = self.cells.dense_mut();
+                grid.each_cell(values, |_, cell| cells[cell] += 1.0);
+            }
+            (true, Some(weights)) => {
+                let cells = self.cells.dense_mut();
+                grid.each_cell(values, |at, cell| cells[cell] += weights[at]);
+            }
+            (false, _) => {
+                let weight = |at| weights.map_or(1.0, |weights| weights[at]);
+                grid.each_cell(values, |at, cell| self.cells.add(cell, weight(at)));
             }
         }
     }

@@ -143,13 +143,20 @@ fn add_numbers(
 ) {
     let Some(column) = column else { return summary.missing.merge(&tally(rows, weights)) };
     let no_nulls = column.null_count() == 0;
+    let mut counts = if no_nulls && weights.is_none() { summary.counts(rows) } else { None };
     let mut kept = Vec::new();
     let mut kept_weights = Vec::new();
     for (block, values) in column.values().chunks(BLOCK).enumerate() {
         let start = block * BLOCK;
         let weights = weights.map(|weights| &weights[start..start + values.len()]);
+        if no_nulls && weights.is_none() && summary.add_finite(values, counts.as_mut()) {
+            continue;
+        }
         // Without an early exit, so that several are looked at at once.
-        if no_nulls && values.iter().fold(true, |finite, value| finite & value.is_finite()) {
+        if no_nulls
+            && weights.is_some()
+            && values.iter().fold(true, |finite, value| finite & value.is_finite())
+        {
             summary.add_slice(values, weights);
             continue;
         }
@@ -168,6 +175,7 @@ fn add_numbers(
         }
         summary.add_slice(&kept, weights.map(|_| &kept_weights[..]));
     }
+    summary.take_counts(counts);
 }
 
 fn add_text(

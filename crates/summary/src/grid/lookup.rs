@@ -6,6 +6,13 @@ const BUCKETS: usize = 4096;
 /// Steps that are worth no search for a better scale.
 const FEW_STEPS: u32 = 2;
 
+/// Values whose buckets are found before any cell is.
+const AT_ONCE: usize = 256;
+
+/// Added to a small number it leaves the nearest whole number in the lowest bits.
+const WHOLE: f64 = (1_u64 << 52) as f64;
+const LAST: f64 = (BUCKETS - 1) as f64;
+
 /// The cut points, and a table of where to begin to look among them.
 ///
 /// A scale that never falls takes a value to a bucket; the table says how many cuts lie in the buckets before, and a
@@ -14,10 +21,12 @@ const FEW_STEPS: u32 = 2;
 /// the fewest steps.
 #[derive(Clone)]
 pub(super) struct Lookup {
+    /// The cuts, and then NaN, which is at or below nothing, as often as a search may go beyond the last.
     cuts: Vec<f64>,
+    count: usize,
     scale: Scale,
     /// How many cuts lie in earlier buckets.
-    starts: Vec<u16>,
+    starts: Box<[u16; BUCKETS]>,
     steps: u32,
 }
 
@@ -41,6 +50,9 @@ struct Linear {
 struct Widening {
     origin: f64,
     factor: f64,
+    /// x of the first cut and of the last.
+    low: f64,
+    high: f64,
     /// Bits of the mantissa that are left out.
     shift: u32,
     first: i64,
@@ -53,15 +65,13 @@ impl Linear {
         (factor.is_finite() && factor > 0.0).then_some(Self { origin: low, factor })
     }
 
-    fn bucket(self, value: f64) -> u16 {
-        /// Added to a small number it leaves the nearest whole number in the lowest bits.
-        const WHOLE: f64 = (1_u64 << 52) as f64;
-        const LAST: f64 = (BUCKETS - 1) as f64;
+    /// The bucket, in the lowest bits.
+    fn bucket(self, value: f64) -> u64 {
         let place = (value - self.origin) * self.factor;
         // In this form NaN is taken to 0, and several values are done at once.
         let place = if place > 0.0 { place } else { 0.0 };
         let place = if place < LAST { place } else { LAST };
-        (place + WHOLE).to_bits() as u16
+        (place + WHOLE).to_bits()
     }
 }
 
@@ -71,31 +81,39 @@ impl Widening {
         let factor = 1.0 / unit;
         let (&low, &high) = (cuts.first()?, cuts.last()?);
         (factor.is_finite() && factor > 0.0).then_some(())?;
+        let [low, high] = [low, high].map(|cut| (cut - origin) * factor);
         (40..=52).find_map(|shift| {
-            let scale = Self { origin, factor, shift, first: 0 };
+            let scale = Self { origin, factor, low, high, shift, first: 0 };
             let first = scale.place(low);
             (scale.place(high) - first < BUCKETS as i64).then_some(Self { first, ..scale })
         })
     }
 
-    fn place(self, value: f64) -> i64 {
-        let x = (value - self.origin) * self.factor;
+    fn place(self, x: f64) -> i64 {
         let size =
             ((1.0 + x.abs()).to_bits() >> self.shift) as i64 - (1.0_f64.to_bits() >> self.shift) as i64;
-        if x < 0.0 { -size } else { size }
+        // All bits where x is below zero, which negates; there is no instruction for it on several at once.
+        let sign = -i64::from(x < 0.0);
+        (size ^ sign) - sign
     }
 
-    fn bucket(self, value: f64) -> u16 {
-        (self.place(value) - self.first).clamp(0, BUCKETS as i64 - 1) as u16
+    /// The bucket, in the lowest bits.
+    fn bucket(self, value: f64) -> u64 {
+        let x = (value - self.origin) * self.factor;
+        // Here, and not after, where several numbers cannot be compared at once. NaN is taken to the low end.
+        let x = if x > self.low { x } else { self.low };
+        let x = if x < self.high { x } else { self.high };
+        (self.place(x) - self.first) as u64
     }
 }
 
 impl Scale {
     fn bucket(self, value: f64) -> u16 {
-        match self {
+        let bucket = match self {
             Self::Linear(scale) => scale.bucket(value),
             Self::Widening(scale) => scale.bucket(value),
-        }
+        };
+        bucket as u16
     }
 
     /// The steps of a search among the cuts of the fullest bucket.
@@ -143,9 +161,9 @@ impl Scale {
 
 impl Lookup {
     /// Over ascending cuts, at most 65,535 and at least one.
-    pub(super) fn new(cuts: Vec<f64>) -> Self {
+    pub(super) fn new(mut cuts: Vec<f64>) -> Self {
         let scale = Scale::best(&cuts);
-        let mut starts = vec![0_u16; BUCKETS];
+        let mut starts = Box::new([0_u16; BUCKETS]);
         for &cut in &cuts {
             if let Some(next) = starts.get_mut(usize::from(scale.bucket(cut)) + 1) {
                 *next += 1;
@@ -154,60 +172,64 @@ impl Lookup {
         for bucket in 1..BUCKETS {
             starts[bucket] += starts[bucket - 1];
         }
-        Self { steps: scale.steps(&cuts), scale, starts, cuts }
+        let (count, steps) = (cuts.len(), scale.steps(&cuts));
+        cuts.resize(count + (1 << steps) - 1, f64::NAN);
+        Self { cuts, count, scale, starts, steps }
     }
 
     pub(super) fn cuts(&self) -> &[f64] {
-        &self.cuts
+        &self.cuts[..self.count]
     }
 
-    pub(super) fn into_cuts(self) -> Vec<f64> {
+    pub(super) fn into_cuts(mut self) -> Vec<f64> {
+        self.cuts.truncate(self.count);
         self.cuts
     }
 
     /// How many cuts are at or below the value; none are below NaN.
-    pub(super) fn cell(&self, value: f64) -> u16 {
+    pub(super) fn cell(&self, value: f64) -> usize {
         if value.is_nan() { 0 } else { self.search(self.scale.bucket(value), value, self.steps) }
     }
 
-    /// [`Lookup::cell`] of each value, none of which is NaN; as many as values.
-    pub(super) fn cells(&self, values: &[f64], cells: &mut [u16]) {
-        // First the bucket of each, in its cell's place: that is plain arithmetic, done on several at once.
-        let each = values.iter().zip(&mut *cells);
-        match self.scale {
-            Scale::Linear(scale) => each.for_each(|(&value, cell)| *cell = scale.bucket(value)),
-            Scale::Widening(scale) => each.for_each(|(&value, cell)| *cell = scale.bucket(value)),
-        }
-        // With a number of steps that the compiler knows there is no loop around them.
-        match self.steps {
-            1 => self.search_all::<1>(values, cells),
-            2 => self.search_all::<2>(values, cells),
-            3 => self.search_all::<3>(values, cells),
-            _ => {
-                for (cell, &value) in cells.iter_mut().zip(values) {
-                    *cell = self.search(*cell, value, self.steps);
-                }
+    /// Calls `each` with the position and the cell of each value, in order; none of them is NaN.
+    #[inline]
+    pub(super) fn cells(&self, values: &[f64], mut each: impl FnMut(usize, usize)) {
+        let mut places = [0_u64; AT_ONCE];
+        for (at, values) in values.chunks(AT_ONCE).enumerate() {
+            // First the bucket of each: that is plain arithmetic, done on several at once.
+            let places = &mut places[..values.len()];
+            let pairs = values.iter().zip(&mut *places);
+            match self.scale {
+                Scale::Linear(scale) => pairs.for_each(|(&value, place)| *place = scale.bucket(value)),
+                Scale::Widening(scale) => pairs.for_each(|(&value, place)| *place = scale.bucket(value)),
+            }
+            let each = |position, cell| each(at * AT_ONCE + position, cell);
+            // With a number of steps that the compiler knows there is no loop around them.
+            match self.steps {
+                1 => self.search_all(values, places, 1, each),
+                2 => self.search_all(values, places, 2, each),
+                3 => self.search_all(values, places, 3, each),
+                steps => self.search_all(values, places, steps, each),
             }
         }
     }
 
-    fn search_all<const STEPS: u32>(&self, values: &[f64], cells: &mut [u16]) {
-        for (cell, &value) in cells.iter_mut().zip(values) {
-            *cell = self.search(*cell, value, STEPS);
+    #[inline(always)]
+    fn search_all(&self, values: &[f64], places: &[u64], steps: u32, mut each: impl FnMut(usize, usize)) {
+        for (position, (&value, &place)) in values.iter().zip(places).enumerate() {
+            each(position, self.search(place as u16, value, steps));
         }
     }
 
     #[inline(always)]
-    fn search(&self, bucket: u16, value: f64, steps: u32) -> u16 {
+    fn search(&self, bucket: u16, value: f64, steps: u32) -> usize {
         let mut cell = usize::from(self.starts[usize::from(bucket)]);
         for step in (0..steps).rev() {
             let half = 1 << step;
-            // Cuts after the bucket's are above the value too; NaN, past the last, is not at or below it. Written so that
-            // the compiler makes no branch of it: that takes half the time.
-            let cut = self.cuts.get(cell + half - 1).copied().unwrap_or(f64::NAN);
-            cell += half * usize::from(cut <= value);
+            // Cuts after the bucket's are above the value too. Not a branch: that takes half the time.
+            cell += half * usize::from(self.cuts[cell + half - 1] <= value);
         }
-        cell as u16
+        cell
     }
 }
 

@@ -35,11 +35,14 @@ fn check(grid: &Grid) {
         assert_eq!(grid.cell(value), naive(grid.cuts(), value), "{value:e} in {grid:?}");
     }
     let finite: Vec<f64> = probes.into_iter().filter(|value| value.is_finite()).collect();
-    let mut cells = vec![0; finite.len()];
-    grid.cells_of(&finite, &mut cells);
-    for (&value, cell) in finite.iter().zip(cells) {
-        assert_eq!(usize::from(cell), naive(grid.cuts(), value), "{value:e} in {grid:?}");
-    }
+    let mut seen = 0;
+    grid.each_cell(&finite, |position, cell| {
+        assert_eq!(position, seen);
+        let value = finite[position];
+        assert_eq!(cell, naive(grid.cuts(), value), "{value:e} in {grid:?}");
+        seen += 1;
+    });
+    assert_eq!(seen, finite.len());
 }
 
 fn sorted(mut values: Vec<f64>) -> Vec<f64> {
