@@ -364,6 +364,8 @@ impl State {
     /// Closes the store and opens it anew. Until there is space for it, and for what is to be written, the old one is
     /// left open: it takes no writes, but it can be read.
     fn reopen(&self, bytes: usize) -> Result<(), StateError> {
+        // A merge would take the space that is there now.
+        let _paused = self.0.runs.pause();
         self.probe(bytes)?;
         let mut slot = self.0.disk.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(disk) = slot.take()

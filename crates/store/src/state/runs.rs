@@ -24,7 +24,7 @@ mod writer;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,8 @@ const LIST: &str = "runs/";
 const MAX_RUNS: usize = 64;
 /// How long it waits, until it gives up for now.
 const CATCH_UP: Duration = Duration::from_secs(60);
+/// How often it has tried meanwhile what failed: there may be space again.
+const TEND_EVERY: Duration = Duration::from_secs(1);
 
 /// A key's hash, for filters.
 pub(super) fn hash(key: &[u8]) -> u64 {
@@ -185,14 +187,23 @@ impl Runs {
     /// Waits until there are not too many runs.
     pub(super) fn catch_up(self: &Arc<Self>) -> Result<(), StateError> {
         let since = Instant::now();
+        let mut tended = None::<Instant>;
         while Table::HASHED.into_iter().any(|table| self.list(table).len() > MAX_RUNS) {
-            self.tend();
+            if tended.is_none_or(|tended| tended.elapsed() > TEND_EVERY) {
+                self.tend();
+                tended = Some(Instant::now());
+            }
             if since.elapsed() > CATCH_UP {
                 return Err(StateError::Busy("its disk is slower than what is written to it"));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())
+    }
+
+    /// While this is held nothing is merged; it waits for a merge that goes on.
+    pub(super) fn pause(&self) -> MutexGuard<'_, ()> {
+        lock(&self.merging)
     }
 
     /// Writes a checkpoint's changes as new runs, durable. They count when what [`Prepared::entries`] says is

@@ -1,5 +1,6 @@
 //! Merging in a thread of its own.
 
+use std::io;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -65,6 +66,7 @@ impl Runs {
     /// Writes one run in the place of some, without what is too old.
     fn replace(&self, table: Table, old: &[Listed]) -> Result<(), StateError> {
         let Some(oldest) = old.first() else { return Ok(()) };
+        self.ask_for_space(old.iter().map(|listed| listed.run.bytes()).sum())?;
         let is_last = self.list(table).first().is_some_and(|listed| listed.number == oldest.number);
         let floors = self.floors.all();
         let runs: Vec<_> = old.iter().map(|listed| Arc::clone(&listed.run)).collect();
@@ -90,6 +92,17 @@ impl Runs {
             }
         });
         lock(&self.retired).extend(runs);
+        Ok(())
+    }
+
+    /// A merge may not take the space that the journal and the next checkpoint need: the files that it replaces go after
+    /// that.
+    fn ask_for_space(&self, bytes: u64) -> Result<(), StateError> {
+        let failed = || StateError::io("merge files in", &self.folder);
+        let space = rustix::fs::statvfs(&self.folder).map_err(|error| failed()(error.into()))?;
+        if space.f_bavail.saturating_mul(space.f_frsize) < 2 * bytes {
+            return Err(failed()(io::ErrorKind::StorageFull.into()));
+        }
         Ok(())
     }
 }

@@ -129,7 +129,7 @@ fn a_full_disk_loses_nothing() {
         eprintln!("SKIPPED: this needs root, or user namespaces, to mount a small disk of its own");
         return;
     };
-    let script = format!("mount -t tmpfs -o size=160m none '{0}' && exec \"$@\"", folder.path().display());
+    let script = format!("mount -t tmpfs -o size=256m none '{0}' && exec \"$@\"", folder.path().display());
     let inner = super::crash::child("full::goes_on_by_itself_when_there_is_space_again");
     let output = Command::new("unshare")
         .args([options, "sh", "-c", &script, "sh"])
