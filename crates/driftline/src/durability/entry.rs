@@ -11,13 +11,20 @@ use driftline_source::{EventKind, Idempotency, Origin, Submission};
 use serde::{Deserialize, Serialize};
 
 /// The newest layout that is known here.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The same, but that its entries were compressed with zstd.
+const FIRST: u8 = 1;
 /// A mark that the journal can be written again; it holds no rows.
 const PROBE: u8 = 0;
 /// Entries from this size on are compressed.
 const COMPRESSED_FROM: usize = 512;
-/// Of zstd's fast levels the one whose columns of a batch shrink to a third, as level 1's do, in three quarters of the time.
-const LEVEL: i32 = -1;
+/// How what follows an entry's head is written.
+const PLAIN: u8 = 0;
+const ZSTD: u8 = 1;
+/// A third of zstd's time at its fastest level that is as small.
+const LZ4: u8 = 2;
+/// Version, how it is written, and the length before compression.
+const HEAD_BYTES: usize = 10;
 
 /// What is replayed of a submission.
 #[derive(Debug)]
@@ -93,18 +100,26 @@ fn encode_parts(
         idempotency: idempotency.map(|known| (known.key, known.payload, known.answer.to_vec())),
         batches: batches.iter().map(stored_batch).collect(),
     };
-    let plain = postcard::to_stdvec(&stored).expect("a vector takes all");
-    let is_large = plain.len() >= COMPRESSED_FROM;
-    let compressed = is_large.then(|| zstd::bulk::compress(&plain, LEVEL).ok()).flatten();
-    let (flag, body) = match &compressed {
-        Some(compressed) => (1, compressed),
-        None => (0, &plain),
-    };
-    let mut bytes = Vec::with_capacity(10 + body.len());
-    bytes.extend([VERSION, flag]);
-    bytes.extend((plain.len() as u64).to_le_bytes());
-    bytes.extend(body);
-    bytes
+    let rows: usize = stored.batches.iter().map(|batch| batch.rows.len()).sum();
+    let room = Vec::with_capacity(rows + rows / 8 + COMPRESSED_FROM);
+    let plain = postcard::to_extend(&stored, room).expect("a vector takes all");
+    compressed(&plain).unwrap_or_else(|| [&head(PLAIN, plain.len()), &plain[..]].concat())
+}
+
+fn head(written: u8, length: usize) -> [u8; HEAD_BYTES] {
+    let mut head = [VERSION, written, 0, 0, 0, 0, 0, 0, 0, 0];
+    head[2..].copy_from_slice(&(length as u64).to_le_bytes());
+    head
+}
+
+/// An entry's bytes, compressed; `None` if it is small, or larger than can be.
+fn compressed(plain: &[u8]) -> Option<Vec<u8>> {
+    let bound = lz4::block::compress_bound(plain.len()).ok().filter(|_| plain.len() >= COMPRESSED_FROM)?;
+    let mut bytes = vec![0; HEAD_BYTES + bound];
+    bytes[..HEAD_BYTES].copy_from_slice(&head(LZ4, plain.len()));
+    let length = lz4::block::compress_to_buffer(plain, None, false, &mut bytes[HEAD_BYTES..]).ok()?;
+    bytes.truncate(HEAD_BYTES + length);
+    Some(bytes)
 }
 
 /// The bytes of an entry that holds nothing.
@@ -126,7 +141,10 @@ fn stored_batch(batch: &ModelBatch) -> StoredBatch<'static> {
 }
 
 fn write_rows(batch: &ModelBatch) -> Vec<u8> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.rows.schema()).expect("a vector takes all");
+    let columns = batch.rows.num_columns();
+    // The columns, and what is said of each.
+    let room = Vec::with_capacity(batch.rows.get_array_memory_size() + 512 * (columns + 1));
+    let mut writer = StreamWriter::try_new(room, &batch.rows.schema()).expect("a vector takes all");
     writer.write(&batch.rows).expect("the rows have the schema they say");
     writer.into_inner().expect("a vector takes all")
 }
@@ -135,21 +153,28 @@ impl Entry {
     /// The entry from its bytes; `None` for one that holds nothing.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, EntryError> {
         let damaged = |what: &dyn std::fmt::Display| EntryError::Damaged { what: what.to_string() };
-        let (flag, length, body) = match bytes {
+        let (written, length, body) = match bytes {
             [PROBE] => return Ok(None),
-            [VERSION, flag, rest @ ..] => {
+            [FIRST | VERSION, written, rest @ ..] => {
                 let (length, body) = rest.split_first_chunk::<8>().ok_or(damaged(&"its length"))?;
-                (*flag, u64::from_le_bytes(*length), body)
+                let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|error| damaged(&error))?;
+                (*written, length, body)
             }
             [found, ..] => return Err(EntryError::Newer { found: *found }),
             [] => return Err(damaged(&"it is empty")),
         };
-        let plain = if flag == 1 {
-            let length = usize::try_from(length).map_err(|error| damaged(&error))?;
-            zstd::bulk::decompress(body, length).map_err(|error| damaged(&error))?
-        } else {
-            body.to_vec()
+        let plain = match written {
+            PLAIN => body.to_vec(),
+            ZSTD => zstd::bulk::decompress(body, length).map_err(|error| damaged(&error))?,
+            LZ4 => {
+                let most = i32::try_from(length).map_err(|error| damaged(&error))?;
+                lz4::block::decompress(body, Some(most)).map_err(|error| damaged(&error))?
+            }
+            other => return Err(damaged(&format!("it is written in a way that is not known, {other}"))),
         };
+        if plain.len() != length {
+            return Err(damaged(&format!("{} bytes of {length}", plain.len())));
+        }
         let stored: StoredEntry<'_> = postcard::from_bytes(&plain).map_err(|error| damaged(&error))?;
         let batches = stored.batches.into_iter().map(|batch| {
             let model = ModelId::try_new(&batch.model).map_err(|error| damaged(&error))?;
@@ -216,6 +241,22 @@ mod tests {
             assert_eq!(format!("{:?}", found.schema), format!("{:?}", sent.schema));
         }
         assert!(Entry::decode(&probe()).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_entry_of_the_first_version_comes_back() {
+        let bytes = bytes_of(10_000);
+        let (length, body) = bytes[2..].split_first_chunk::<8>().unwrap();
+        let plain = lz4::block::decompress(body, Some(u64::from_le_bytes(*length) as i32)).unwrap();
+        let zstd = zstd::bulk::compress(&plain, -1).unwrap();
+        for (written, body) in [(ZSTD, &zstd), (PLAIN, &plain)] {
+            let first = [&[FIRST, written], &length[..], body].concat();
+            let entry = Entry::decode(&first).unwrap().unwrap();
+            assert_eq!(entry.batches[0].rows, batches(10_000)[0].rows);
+        }
+        let unknown = [&[VERSION, 9], &length[..], &plain].concat();
+        let error = Entry::decode(&unknown).unwrap_err().to_string();
+        assert!(error.contains("not known"), "{error}");
     }
 
     #[test]
