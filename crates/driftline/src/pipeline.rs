@@ -18,7 +18,7 @@ use driftline_summary::Reference;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub(crate) use checkpoints::{Checkpoints, start};
+pub(crate) use checkpoints::{Checkpoints, LARGE_BYTES, start};
 pub(crate) use mailbox::Mailbox;
 pub use mailbox::MailboxError;
 pub(crate) use outbox::Outbox;
@@ -225,6 +225,9 @@ pub(crate) struct Pipeline {
     evaluation: Histogram,
     /// When open windows are evaluated next.
     open_due: Option<Instant>,
+    /// Whether closed windows wait for a checkpoint to make room for their reports, from the model after this one on.
+    held_up: bool,
+    closed_through: Option<ModelId>,
     recovered: bool,
     /// Rows that the engine refused, and evaluations that failed: faults of the program, counted to be seen.
     refused_rows: u64,
@@ -242,6 +245,8 @@ impl Pipeline {
             published,
             evaluation: Histogram::default(),
             open_due: None,
+            held_up: false,
+            closed_through: None,
             recovered: false,
             refused_rows: 0,
             failures: 0,
@@ -269,7 +274,13 @@ impl Pipeline {
                     None => { kafka = false; true }
                 },
                 Some(question) = self.questions.recv() => { self.answer(question); true }
-                () = self.parts.checkpoints.committed() => { self.publish(); true }
+                () = self.parts.checkpoints.committed() => {
+                    self.publish();
+                    if self.held_up {
+                        self.evaluate(Instant::now());
+                    }
+                    true
+                }
                 due = tick.tick() => {
                     self.evaluate(due);
                     self.publish();
@@ -345,20 +356,7 @@ impl Pipeline {
             return;
         }
         let started = Instant::now();
-        let now = (self.parts.clock)();
-        let (mut evaluated, mut failures) = (0, Vec::new());
-        let mut last = None;
-        while let Some((model, ticked)) = self.parts.engine.tick_next(now, last.as_ref()) {
-            self.tell(ticked.events);
-            if let Some(outbox) = &mut self.parts.outbox {
-                ticked.closed.iter().for_each(|report| outbox.put(report, now));
-            }
-            evaluated += ticked.closed.len();
-            failures.extend(ticked.failures);
-            // Where hours close at once, what all models have to store would be hundreds of megabytes.
-            self.checkpoint_if_large();
-            last = Some(model);
-        }
+        let (mut evaluated, mut failures) = self.evaluate_closed();
         failures.extend(self.parts.engine.sweep().err());
         if self.open_due.is_none_or(|open_due| due >= open_due) {
             let began = Instant::now();
@@ -375,6 +373,30 @@ impl Pipeline {
         let faults = (self.refused_rows, self.failures);
         let published = Published::of(&self.parts.engine, (self.parts.clock)(), &self.evaluation, faults);
         self.published.send_replace(Arc::new(published));
+    }
+
+    /// Evaluates what closed, model by model. Where hours close at once, what all models have to store would be hundreds
+    /// of megabytes: it goes on after the next checkpoint where too much waits for it.
+    fn evaluate_closed(&mut self) -> (usize, Vec<EngineError>) {
+        let now = (self.parts.clock)();
+        let (mut evaluated, mut failures) = (0, Vec::new());
+        loop {
+            self.checkpoint_if_large();
+            self.held_up = self.parts.checkpoints.is_behind();
+            if self.held_up {
+                break;
+            }
+            let last = self.closed_through.take();
+            let Some((model, ticked)) = self.parts.engine.tick_next(now, last.as_ref()) else { break };
+            self.tell(ticked.events);
+            if let Some(outbox) = &mut self.parts.outbox {
+                ticked.closed.iter().for_each(|report| outbox.put(report, now));
+            }
+            evaluated += ticked.closed.len();
+            failures.extend(ticked.failures);
+            self.closed_through = Some(model);
+        }
+        (evaluated, failures)
     }
 
     fn answer(&mut self, question: Question) {

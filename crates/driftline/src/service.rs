@@ -30,7 +30,8 @@ use crate::config::Config;
 use crate::durability::{Committer, Health, JournalTask, JournalTaskError, Requests};
 use crate::engine::EngineError;
 use crate::pipeline::{
-    Checkpoints, Mailbox, MailboxError, Outbox, OutboxError, Pipeline, PipelineHandle, PipelineParts,
+    Checkpoints, LARGE_BYTES, Mailbox, MailboxError, Outbox, OutboxError, Pipeline, PipelineHandle,
+    PipelineParts,
 };
 use crate::read_model::PipelineModel;
 use crate::reference_files::ReferenceFileError;
@@ -140,12 +141,15 @@ pub struct Surroundings {
     pub files: Arc<dyn Files>,
     /// What tests break of checkpoints.
     pub state_faults: Option<Arc<dyn StateFaults>>,
+    /// A checkpoint is taken before its time when this many bytes wait for it.
+    pub checkpoint_bytes: usize,
 }
 
 impl Default for Surroundings {
     /// The system's clock and files.
     fn default() -> Self {
-        Self { clock: system_clock(), files: Arc::new(OsFiles), state_faults: None }
+        let (clock, files) = (system_clock(), Arc::new(OsFiles));
+        Self { clock, files, state_faults: None, checkpoint_bytes: LARGE_BYTES }
     }
 }
 
@@ -188,7 +192,7 @@ impl Service {
         insecure: bool,
         surroundings: Surroundings,
     ) -> Result<Self, ServiceError> {
-        let Surroundings { clock, files, state_faults } = surroundings;
+        let Surroundings { clock, files, state_faults, checkpoint_bytes } = surroundings;
         let options = &config.options;
         let listen = options.server.listen;
         check_exposure(listen, !options.server.tokens.is_empty(), insecure)?;
@@ -251,7 +255,13 @@ impl Service {
             kafka,
             clock: Arc::clone(&clock),
             evaluate_every: options.metrics.evaluate_every.duration(),
-            checkpoints: Checkpoints::new(state.clone(), committing, checkpoint_every, &start, given_up),
+            checkpoints: Checkpoints::new(
+                state.clone(),
+                committing,
+                (checkpoint_every, checkpoint_bytes),
+                &start,
+                given_up,
+            ),
             outbox,
             mailbox,
             requests: Requests::new(state.clone()),

@@ -10,8 +10,8 @@ use tokio::sync::{oneshot, watch};
 use crate::durability::{Checkpoint, Committed, CommitterHandle};
 use crate::engine::Engine;
 
-/// A checkpoint is taken before its time when this much waits for it: a fraction of a second's writing.
-const LARGE_BYTES: usize = 64 << 20;
+/// A checkpoint is taken before its time when this many bytes wait for it: a fraction of a second's writing.
+pub(crate) const LARGE_BYTES: usize = 64 << 20;
 
 /// With this much waiting, and a checkpoint that cannot be committed, nothing more is folded.
 const FULL_BYTES: usize = 256 << 20;
@@ -24,6 +24,8 @@ pub(crate) struct Checkpoints {
     state: State,
     committer: CommitterHandle,
     every: Duration,
+    /// What is much to wait for a checkpoint.
+    large: usize,
     /// The journal's last entry that was folded.
     journal: u64,
     positions: Arc<Positions>,
@@ -61,7 +63,7 @@ impl Checkpoints {
     pub(crate) fn new(
         state: State,
         committer: CommitterHandle,
-        every: Duration,
+        (every, large): (Duration, usize),
         start: &Committed,
         give_up: watch::Receiver<bool>,
     ) -> Self {
@@ -70,6 +72,7 @@ impl Checkpoints {
             state,
             committer,
             every,
+            large,
             journal: start.journal,
             sealed: (start.journal, Arc::clone(&positions)),
             positions,
@@ -109,6 +112,11 @@ impl Checkpoints {
         self.pending.is_none() || self.state.buffered().bytes < FULL_BYTES
     }
 
+    /// Whether as much waits already as a checkpoint takes at most, while another is being committed.
+    pub(super) fn is_behind(&self) -> bool {
+        self.pending.is_some() && self.state.buffered().bytes >= self.large
+    }
+
     /// Waits for the checkpoint that is being committed; for ever if there is none.
     pub(super) async fn committed(&mut self) {
         match self.pending {
@@ -141,7 +149,7 @@ impl Checkpoints {
     /// Takes a checkpoint if much has changed; gives its number.
     pub(super) fn begin_if_large(&mut self, engine: &mut Engine) -> Option<u64> {
         self.look_for_committed();
-        let is_large = self.state.buffered().bytes >= LARGE_BYTES;
+        let is_large = self.state.buffered().bytes >= self.large;
         if is_large && self.pending.is_none() { self.begin(engine) } else { None }
     }
 
