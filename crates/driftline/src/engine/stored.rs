@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use driftline_evaluate::{AlertBook, AlertBookError};
-use driftline_events::{Feature, ModelSchema};
+use driftline_events::{EventTime, Feature, ModelSchema};
 use driftline_expose::ModelOrigin;
 use driftline_store::{HistoryError, State, StateError, Table};
 use driftline_summary::{DecodeError, Reference};
@@ -238,13 +238,11 @@ pub(super) fn restore(model: &mut Model, number: u32, state: &State) -> Result<(
     Ok(())
 }
 
-/// Tables whose keys begin with a model's number.
-const NUMBERED: [Table; 4] = [Table::Models, Table::Panes, Table::Predictions, Table::Waiting];
-
-/// Removes up to `limit` entries of a model that was replaced; says whether none is left.
+/// Removes up to `limit` entries of a model that was replaced; says whether none is left. Its ids may be millions: they
+/// are all too old from then on, and leave the disk when their files are merged.
 pub(super) fn sweep(number: u32, limit: usize, state: &State) -> Result<bool, StateError> {
     let mut keys = Vec::new();
-    for table in NUMBERED {
+    for table in [Table::Models, Table::Panes] {
         state.scan(table, &number.to_be_bytes(), false, &mut |key, _| {
             keys.push((table, key.to_vec()));
             if keys.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -255,6 +253,11 @@ pub(super) fn sweep(number: u32, limit: usize, state: &State) -> Result<bool, St
     }
     let over = keys.len() < limit;
     keys.iter().for_each(|(table, key)| state.remove(*table, key));
+    if over {
+        [Table::Predictions, Table::Waiting]
+            .iter()
+            .for_each(|table| state.set_floor(*table, number, EventTime::MAX));
+    }
     Ok(over)
 }
 
@@ -262,3 +265,48 @@ pub(super) fn sweep(number: u32, limit: usize, state: &State) -> Result<bool, St
 pub(super) const REPLACED: &[u8] = b"replaced-models";
 /// The key of the number that the next model gets.
 pub(super) const NEXT_NUMBER: &[u8] = b"next-model";
+
+#[cfg(test)]
+mod tests {
+    use driftline_store::StateSpec;
+
+    use super::*;
+
+    #[test]
+    fn all_of_a_replaced_model_goes_and_nothing_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path(), StateSpec::default()).unwrap();
+        let commit = || state.seal().iter().for_each(|sealed| state.commit(sealed).unwrap());
+        for number in [1_u32, 2] {
+            for (table, entries) in [(Table::Models, 3_u64), (Table::Panes, 20), (Table::Predictions, 500)] {
+                for entry in 0..entries {
+                    let key = [&number.to_be_bytes()[..], &entry.to_be_bytes()].concat();
+                    state.put(table, &key, postcard::to_stdvec(&1_767_225_600_000_i64).unwrap());
+                }
+            }
+            // Ids of one model are in one file, so that it is seen to go.
+            commit();
+        }
+        let entries =
+            |table: Table| state.sizes().unwrap().tables.iter().find(|of| of.table == table).unwrap().entries;
+        assert_eq!(entries(Table::Predictions), 1_000);
+        let mut steps = 1;
+        while !sweep(1, 10, &state).unwrap() {
+            steps += 1;
+        }
+        assert_eq!(steps, 3, "ten entries at a time of 23");
+        commit();
+        assert_eq!(entries(Table::Predictions), 500);
+        for (number, left) in [(1_u32, 0), (2, 23)] {
+            let mut found = 0;
+            for table in [Table::Models, Table::Panes] {
+                let mut count = |_: &[u8], _: &[u8]| {
+                    found += 1;
+                    ControlFlow::Continue(())
+                };
+                state.scan(table, &number.to_be_bytes(), false, &mut count).unwrap();
+            }
+            assert_eq!(found, left, "of model {number}");
+        }
+    }
+}
