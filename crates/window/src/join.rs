@@ -48,6 +48,11 @@ impl IdKey {
         ((self.high >> 32) as usize) % parts
     }
 
+    /// A part of it that the part of all keys says nothing of.
+    pub(crate) const fn tag(self) -> u32 {
+        self.low as u32
+    }
+
     const fn from_number(number: u128) -> Self {
         Self { high: (number >> 64) as u64, low: number as u64 }
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driftline_events::EventTime;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::{Expired, IdKey, Pending, PendingError, PendingStore, Word};
 
@@ -34,27 +35,33 @@ struct Aged<T> {
 
 /// Where each id's entry lies, in parts: a table that grows is in memory twice for a moment, and a part is little.
 #[derive(Debug)]
-struct Places([FxHashMap<IdKey, Place>; PARTS]);
+struct Places([HashTable<Place>; PARTS]);
 
 const PARTS: usize = 32;
 
 impl Default for Places {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| FxHashMap::default()))
+        Self(std::array::from_fn(|_| HashTable::new()))
     }
 }
 
 impl Places {
-    fn of(&self, id: IdKey) -> &FxHashMap<IdKey, Place> {
+    fn of(&self, id: IdKey) -> &HashTable<Place> {
         &self.0[id.part(PARTS)]
     }
 
-    fn of_mut(&mut self, id: IdKey) -> &mut FxHashMap<IdKey, Place> {
+    fn of_mut(&mut self, id: IdKey) -> &mut HashTable<Place> {
         &mut self.0[id.part(PARTS)]
     }
 
     fn len(&self) -> usize {
-        self.0.iter().map(FxHashMap::len).sum()
+        self.0.iter().map(HashTable::len).sum()
+    }
+
+    /// The place of an entry that lies at `place`.
+    fn remove(&mut self, id: IdKey, place: Place) {
+        let found = self.of_mut(id).find_entry(place.hash(), |other| *other == place);
+        found.expect("every entry has its place").remove();
     }
 }
 
@@ -66,13 +73,32 @@ struct Page<T> {
 }
 
 /// Where an entry lies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
+    /// A part of its id, which tells nearly every other id apart; the id itself stands with the entry.
+    tag: u32,
     page: u32,
     at: u32,
 }
 
+impl Place {
+    const fn hash(self) -> u64 {
+        hash(self.tag)
+    }
+}
+
+/// A tag's hash: a table looks at its first bits and at its last ones (Fibonacci hashing; Knuth, The Art of Computer
+/// Programming, volume 3, 6.4).
+const fn hash(tag: u32) -> u64 {
+    (tag as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whether a place with an id's tag is that id's.
+fn is_of<T>(pages: &[Page<T>], id: IdKey) -> impl Fn(&Place) -> bool {
+    move |place| place.tag == id.tag() && pages[place.page as usize].entries[place.at as usize].0 == id
+}
 
 impl<T> Aged<T> {
     fn new(capacity: usize) -> Self {
@@ -89,14 +115,18 @@ impl<T> Aged<T> {
         self.places.len()
     }
 
+    fn place(&self, id: IdKey) -> Option<Place> {
+        self.places.of(id).find(hash(id.tag()), is_of(&self.pages, id)).copied()
+    }
+
     fn get(&self, id: IdKey) -> Option<&T> {
-        let Place { page, at } = *self.places.of(id).get(&id)?;
-        Some(&self.pages[page as usize].entries[at as usize].1)
+        let place = self.place(id)?;
+        Some(&self.pages[place.page as usize].entries[place.at as usize].1)
     }
 
     fn get_mut(&mut self, id: IdKey) -> Option<&mut T> {
-        let Place { page, at } = *self.places.of(id).get(&id)?;
-        Some(&mut self.pages[page as usize].entries[at as usize].1)
+        let place = self.place(id)?;
+        Some(&mut self.pages[place.page as usize].entries[place.at as usize].1)
     }
 
     fn put(&mut self, id: IdKey, time: EventTime, entry: T) {
@@ -104,7 +134,16 @@ impl<T> Aged<T> {
         let entries = &mut self.pages[page as usize].entries;
         let at = u32::try_from(entries.len()).expect("a minute's entries are numbered in 32 bits");
         entries.push((id, entry));
-        if let Some(former) = self.places.of_mut(id).insert(id, Place { page, at }) {
+        let place = Place { tag: id.tag(), page, at };
+        let former =
+            match self.places.of_mut(id).entry(place.hash(), is_of(&self.pages, id), |place| place.hash()) {
+                Entry::Occupied(mut known) => Some(std::mem::replace(known.get_mut(), place)),
+                Entry::Vacant(room) => {
+                    room.insert(place);
+                    None
+                }
+            };
+        if let Some(former) = former {
             self.take_out(former);
         }
     }
@@ -132,19 +171,20 @@ impl<T> Aged<T> {
         if self.minutes.is_empty() {
             return None;
         }
-        let place = self.places.of_mut(id).remove(&id)?;
+        let place = self.place(id)?;
+        self.places.remove(id, place);
         Some(self.take_out(place))
     }
 
     /// Takes an entry out of its minute; the minute's last takes its place.
-    fn take_out(&mut self, Place { page, at }: Place) -> T {
+    fn take_out(&mut self, Place { page, at, .. }: Place) -> T {
         let Page { minute, entries } = &mut self.pages[page as usize];
         let (_, entry) = entries.swap_remove(at as usize);
         match entries.get(at as usize) {
-            Some((moved, _)) => {
-                let moved = *moved;
-                let moved = self.places.of_mut(moved).get_mut(&moved).expect("every entry has its place");
-                moved.at = at;
+            Some(&(moved, _)) => {
+                let was = Place { tag: moved.tag(), page, at: entries.len() as u32 };
+                let place = self.places.of_mut(moved).find_mut(was.hash(), |place| *place == was);
+                place.expect("every entry has its place").at = at;
             }
             None if entries.is_empty() => {
                 *entries = Vec::new();
@@ -172,8 +212,9 @@ impl<T> Aged<T> {
             }
             let page = first.remove();
             self.free.push(page);
-            for (id, entry) in std::mem::take(&mut self.pages[page as usize].entries) {
-                self.places.of_mut(id).remove(&id);
+            let entries = std::mem::take(&mut self.pages[page as usize].entries);
+            for (at, (id, entry)) in (0..).zip(entries) {
+                self.places.remove(id, Place { tag: id.tag(), page, at });
                 show(entry, !over);
             }
         }
