@@ -13,6 +13,7 @@ mod block;
 mod copy;
 mod due;
 mod filter;
+mod find;
 mod merge;
 mod open;
 mod run;
@@ -144,24 +145,24 @@ impl Runs {
         keys: impl Iterator<Item = &'a K>,
         show: &mut dyn FnMut(&'a K, &[u8]),
     ) -> Result<(), StateError> {
-        let (mut room, mut likely) = (Vec::new(), Vec::new());
+        let mut likely = Vec::new();
         let mut open: Vec<_> = keys.map(|key| Some((key, hash(key.as_ref())))).collect();
         for listed in self.list(table).iter().rev() {
             let run = &listed.run;
             // All of its filter's look-ups in a row: the processor waits for many of them at a time.
             likely.clear();
             for (place, key) in open.iter().enumerate() {
-                if let Some((_, hash)) = key
+                if let Some((key, hash)) = key
                     && run.may_have(*hash)?
                 {
-                    likely.push(place);
+                    likely.push((place, K::as_ref(*key)));
                 }
             }
-            for &place in &likely {
-                let Some((key, _)) = open[place] else { continue };
-                let mut shown = |value: Option<&[u8]>| value.into_iter().for_each(|value| show(key, value));
-                if run.find(key.as_ref(), &mut room, &mut shown)? {
-                    open[place] = None;
+            for found in find::find_all(run, &likely)? {
+                for (place, value) in found.iter() {
+                    if let Some((key, _)) = open[place].take() {
+                        value.into_iter().for_each(|value| show(key, value));
+                    }
                 }
             }
             if !likely.is_empty() {

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-/// So many runs of one size become one of the next.
-const RUNS: usize = 8;
+/// So many runs of one size become one of the next. A new id is looked for in the filter of each run: with eight in the
+/// place of four there are twice as many, and each entry is written a third less often.
+const RUNS: usize = 4;
 /// What counts as the smallest size.
 const SMALL_BYTES: u64 = 64 << 10;
 /// Runs above this stay as they are until they are too old.
@@ -42,8 +43,8 @@ mod tests {
             most = most.max(runs.len());
         }
         assert_eq!(runs.iter().sum::<u64>(), 4_096 << 20);
-        assert!(most <= 4 * (RUNS - 1) + 2, "{most}");
-        assert!(written <= 4 * (4_096 << 20), "{written}");
+        assert!(most <= 6 * (RUNS - 1) + 2, "{most}");
+        assert!(written <= 6 * (4_096 << 20), "{written}");
         assert_eq!(due(&[3 << 30; 40]), None);
         assert_eq!(due(&[1, 3 << 30, 9, 9, 9, 9, 9, 9, 9, 9]), Some(2..10));
     }
