@@ -23,7 +23,7 @@ use crate::mapping::{Input, Mapping, Purpose, Role};
 use crate::table::TableError;
 
 /// Rows of a batch: some megabytes, large enough that what is done once a batch costs nothing.
-const BATCH_ROWS: usize = 65_536;
+const BATCH_ROWS: usize = 32_768;
 /// Values of a batch, for wide tables: 64 MiB of numbers.
 const BATCH_CELLS: usize = 8 << 20;
 /// The reason that the decoder gives too.
