@@ -36,14 +36,16 @@ class Case:
 
 # How much is measured: for the results, and to see that everything works.
 FULL = {
-    "rows": 1_000_000, "single_rows": 100_000, "window_rows": 100_000, "pending": 10_000_000, "labels": 200_000,
+    "rows": 1_000_000, "single_rows": 100_000, "window_rows": 100_000, "pending": 10_000_000, "labels": 900_000,
     "panes": 10_000, "models": 100, "minutes": 60, "settle": 20, "series_models": 60, "seconds": 60, "short_seconds": 20,
+    "part_seconds": 4,
     "curve_rows": 200_000, "curve_reference": 1_000_000, "history_days": 30,
     "river_rows": 20_000,
 }  # fmt: skip
 SMOKE = {
     "rows": 4_000, "single_rows": 400, "window_rows": 2_000, "pending": 10_000, "labels": 1_000,
     "panes": 50, "models": 3, "minutes": 3, "settle": 1, "series_models": 2, "seconds": 2, "short_seconds": 2,
+    "part_seconds": 0.1,
     "curve_rows": 2_000, "curve_reference": 10_000, "history_days": 1,
     "river_rows": 200,
 }  # fmt: skip
@@ -99,10 +101,11 @@ CASES = [
             Target("… with panes, windows and known ids", "", ratio("ndjson.engine_1", "ndjson.parse")),
             Target("the same with two cores", "at least 1.8 times one core",
                    ratio("ndjson.fold_2", "ndjson.fold_1"), at_least(1.8)),
+            Target("… the bare parser", "", ratio("ndjson.parse_2", "ndjson.parse")),
             Target("… with panes, windows and known ids", "", ratio("ndjson.engine_2", "ndjson.engine_1")),
         ],
-        "`parse` is sonic-rs reading each line into its own tree; `validate` keeps nothing. `decode` makes checked Arrow "
-        "batches, `fold` full summaries of them, each thread its own, merged at the end. `engine` is everything that "
+        "`parse` is sonic-rs reading each line into its own tree, `parse_2` the same on two cores; `validate` keeps nothing. "
+        "`decode` makes checked Arrow batches, `fold` full summaries of them, each thread its own, merged at the end. `engine` is everything that "
         "the service does with a batch: panes, windows, and each id held against those seen before; `engine_2` decodes in "
         "a thread of its own. `arrow` is the same from Arrow IPC.",
     ),
@@ -219,7 +222,8 @@ CASES = [
             Target("labels joined, 10 million pending", "at least 200,000 a second",
                    value("labels.any"), at_least(200_000), "labels/s"),
         ],
-        "Decoded, joined, and on disk. `any`: ids of any age in no order, each once; `recent`: those that came last.",
+        "Decoded, joined, and on disk; as in the service, decoding and checkpoints are in threads beside. `any`: ids of any "
+        "age in no order, each once; `recent`: those that came last; `any_1` is `any` all in one thread.",
     ),
     Case(
         "evaluate",
@@ -254,7 +258,8 @@ CASES = [
     Case(
         "metrics",
         "/metrics with 20,000 series",
-        [rust("metrics", "rows={rows}", "models={series_models}", "rounds={runs}", repeats=True)],
+        [rust("metrics", "rows={rows}", "models={series_models}", "part_seconds={part_seconds}", "rounds={runs}",
+              repeats=True)],
         [
             Target("/metrics with 20,000 series", "under 30 ms", value("metrics.scrape.p50"), at_most(30), "ms"),
             Target("NDJSON over HTTP while it is scraped each second", "not noticed: at least 0.95",

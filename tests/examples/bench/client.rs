@@ -100,11 +100,13 @@ pub(crate) struct Pace {
     pub(crate) rate: Option<f64>,
     /// For so long, beginning anew with other ids at the end; once, if not given.
     pub(crate) time: Option<Duration>,
+    /// Requests that were sent before: it goes on behind them.
+    pub(crate) before: usize,
 }
 
 /// Sends requests over so many connections.
 pub(crate) async fn send(address: &str, requests: &Requests, connections: usize, pace: Pace) -> Sent {
-    let (next, started) = (Rc::new(Cell::new(0)), Instant::now());
+    let (next, started) = (Rc::new(Cell::new(pace.before)), Instant::now());
     let local = LocalSet::new();
     let senders: Vec<_> = (0..connections)
         .map(|_| {
@@ -123,7 +125,8 @@ pub(crate) async fn send(address: &str, requests: &Requests, connections: usize,
                     }
                     let request = requests.request(number);
                     if let Some(rate) = pace.rate {
-                        let due = Duration::from_secs_f64(number as f64 * requests.rows as f64 / rate);
+                        let rows = (number - pace.before) as f64 * requests.rows as f64;
+                        let due = Duration::from_secs_f64(rows / rate);
                         tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
                     }
                     let asked = Instant::now();

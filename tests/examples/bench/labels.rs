@@ -1,20 +1,19 @@
 //! Labels that meet their predictions among millions that wait.
 
 use std::fmt::Write as _;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use driftline::config::ModelDefaults;
-use driftline::engine::{Engine, EngineLimits};
+use driftline::engine::Engine;
 use driftline_events::Carrier;
-use driftline_expose::ModelOrigin;
-use driftline_store::{MemoryHistory, State, StateSpec};
+use driftline_store::{State, StateSpec};
 
 use crate::folder::{Folder, config};
 use crate::inference::{BATCH, START_MILLIS, id};
-use crate::library::Decoder;
+use crate::library::{Decoder, commit, stored_engine};
 use crate::options::{Options, figure};
 
-/// What the service lets wait for a checkpoint.
+/// A checkpoint for so many changes: fewer than the service lets wait, whose bound of 64 MB is some half a million.
 const CHECKPOINT: usize = 250_000;
 /// Predictions a second of event time.
 const A_SECOND: u64 = 1_000;
@@ -36,39 +35,76 @@ pub(crate) fn measure(_: &Folder, options: &Options) {
     let labels: u64 = options.number("labels", 200_000);
     let space = tempfile::tempdir().expect("a temporary folder can be made");
     let state = State::open(&space.path().join("state"), StateSpec::default()).expect("the folder is new");
-    let limits = EngineLimits { pending_predictions: 700_000_000, max_models: 1 };
-    let mut engine =
-        Engine::durable(Box::new(MemoryHistory::new(0)), limits, ModelDefaults::default(), state.clone())
-            .expect("the folder is new");
     let settings = config(MODEL);
     let decoder = Decoder::new(&settings.schema);
-    engine.put_model(settings, None, ModelOrigin::Config).expect("there is room for a model");
+    let mut engine = stored_engine(settings, None, &state);
     let started = Instant::now();
     fill(&mut engine, &decoder, &state, pending);
     figure("labels.filled", pending as f64 / started.elapsed().as_secs_f64(), "predictions/s");
 
     let latest = START_MILLIS + (pending / A_SECOND * 1_000) as i64;
-    let (rounds, mut visited) = (options.number("rounds", 5), 0);
+    // The last hundredth is kept for `recent`.
+    let (rounds, mut visited, older) = (options.number("rounds", 5), 0, pending - pending / 100);
     for round in 0..rounds {
-        // Ids of any age, each once; and the last ones that came, which are still in memory.
-        let any: Vec<u64> = (visited..visited + labels).map(|at| at * STRIDE % pending).collect();
-        visited += labels;
+        // Ids of any age, each once; and the last ones that came.
+        let mut any = |count: u64| {
+            visited += count;
+            (visited - count..visited).map(|at| at * STRIDE % older).collect::<Vec<_>>()
+        };
         let some = labels.min(pending / 100) / 10;
         let first = pending - (round + 1) * some;
-        for (name, ids) in [("labels.any", any), ("labels.recent", (first..first + some).collect())] {
+        let kinds = [
+            ("labels.any_1", any(labels / 4), false),
+            ("labels.any", any(labels), true),
+            ("labels.recent", (first..first + some).collect(), true),
+        ];
+        for (name, ids, beside) in kinds {
             let payloads: Vec<String> = ids.chunks(BATCH).map(|ids| payload(ids, latest)).collect();
             let started = Instant::now();
-            for payload in &payloads {
-                engine.push_labels(&decoder.labels(payload.as_bytes()), None).expect("the disk can be read");
-                commit(&state, CHECKPOINT);
+            if beside {
+                join_beside(&mut engine, &decoder, &state, &payloads);
+            } else {
+                join(&mut engine, &decoder, &state, &payloads);
             }
-            commit(&state, 0);
             figure(name, ids.len() as f64 / started.elapsed().as_secs_f64(), "labels/s");
         }
     }
     let model = engine.model("labels").expect("it was put");
     let waiting = model.status().sizes.waiting_labels;
     assert_eq!(waiting, 0, "every label has met its prediction");
+}
+
+/// All in one thread.
+fn join(engine: &mut Engine, decoder: &Decoder, state: &State, payloads: &[String]) {
+    for payload in payloads {
+        engine.push_labels(&decoder.labels(payload.as_bytes()), None).expect("the disk can be read");
+        commit(state, CHECKPOINT);
+    }
+    commit(state, 0);
+}
+
+/// As the service does it: decoded beside, joined by one, and committed beside.
+fn join_beside(engine: &mut Engine, decoder: &Decoder, state: &State, payloads: &[String]) {
+    let (decoded, batches) = sync_channel(8);
+    let (sealed, to_commit) = sync_channel(1);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            payloads.iter().for_each(|payload| {
+                decoded.send(decoder.labels(payload.as_bytes())).expect("the engine listens")
+            });
+        });
+        scope.spawn(move || {
+            to_commit.iter().for_each(|sealed| state.commit(&sealed).expect("the disk has room"));
+        });
+        for batch in batches {
+            engine.push_labels(&batch, None).expect("the disk can be read");
+            if state.buffered().entries >= CHECKPOINT && state.sealed().is_none() {
+                state.seal().into_iter().for_each(|new| sealed.send(new).expect("the committer listens"));
+            }
+        }
+        drop(sealed);
+    });
+    commit(state, 0);
 }
 
 fn fill(engine: &mut Engine, decoder: &Decoder, state: &State, count: u64) {
@@ -92,15 +128,6 @@ fn fill(engine: &mut Engine, decoder: &Decoder, state: &State, count: u64) {
         commit(state, CHECKPOINT);
     }
     commit(state, 0);
-}
-
-/// Commits what waits, if it is so much.
-fn commit(state: &State, entries: usize) {
-    if state.buffered().entries >= entries
-        && let Some(sealed) = state.seal()
-    {
-        state.commit(&sealed).expect("the disk has room");
-    }
 }
 
 fn payload(ids: &[u64], millis: i64) -> String {

@@ -1,17 +1,18 @@
 //! Driftline's stages as the service calls them, in this process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use driftline::config::ModelConfig;
+use driftline::config::{ModelConfig, ModelDefaults};
 use driftline::engine::{Engine, EngineLimits};
 use driftline_events::{
     Carrier, DecodeContext, EventTime, Feature, FeatureKind, Limits, ModelBatch, ModelRegistry, ModelSchema,
     RegisterError, Task, decode_labels, decode_predictions, layout,
 };
 use driftline_expose::ModelOrigin;
-use driftline_store::MemoryHistory;
+use driftline_store::{MemoryHistory, State};
 use driftline_summary::{CellSummary, Reducer, Reference, SpecParts, SummarySpec};
 
 use crate::data::{NUMBERS, number_name};
@@ -76,6 +77,25 @@ pub(crate) fn engine(model: ModelConfig, reference: Arc<Reference>) -> Engine {
     engine
 }
 
+/// An engine with one model that keeps its ids in a state folder, as the service does.
+pub(crate) fn stored_engine(model: ModelConfig, reference: Option<Arc<Reference>>, state: &State) -> Engine {
+    let limits = EngineLimits { pending_predictions: 700_000_000, max_models: 1 };
+    let history = Box::new(MemoryHistory::new(0));
+    let mut engine = Engine::durable(history, limits, ModelDefaults::default(), state.clone())
+        .expect("the folder can be read");
+    engine.put_model(model, reference, ModelOrigin::Config).expect("there is room for a model");
+    engine
+}
+
+/// Commits what waits for a checkpoint, if it is so much.
+pub(crate) fn commit(state: &State, entries: usize) {
+    if state.buffered().entries >= entries
+        && let Some(sealed) = state.seal()
+    {
+        state.commit(&sealed).expect("the disk has room");
+    }
+}
+
 /// The 20 numbers, in Arrow already, into full summaries.
 pub(crate) fn columns(folder: &Folder, options: &Options) {
     let rows: u64 = options.number("rows", 1_000_000);
@@ -95,32 +115,41 @@ pub(crate) fn columns(folder: &Folder, options: &Options) {
 
 /// Folds on so many threads, each into a summary of its own, and merges them.
 fn fold(spec: &Arc<SummarySpec>, batches: &[RecordBatch], threads: usize) -> u64 {
-    let some = |first: usize| {
+    let cells = on_threads(threads, batches, |some| {
         let mut cell = CellSummary::new(Arc::clone(spec));
-        for batch in batches.iter().skip(first).step_by(threads) {
+        for batch in some {
             cell.fold(batch).expect("the columns are the spec's");
         }
         cell
-    };
-    let cell = on_threads(threads, some);
+    });
+    let cell = merged(cells);
     assert_eq!(cell.traffic.total.rows, batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
     cell.traffic.total.rows
 }
 
-/// The summaries that threads make, merged.
-pub(crate) fn on_threads(threads: usize, work: impl Fn(usize) -> CellSummary + Sync) -> CellSummary {
-    let summaries: Vec<CellSummary> = std::thread::scope(|scope| {
-        let work = &work;
-        let running: Vec<_> = (1..threads).map(|first| scope.spawn(move || work(first))).collect();
-        let own = work(0);
+/// What threads make, each of the items that it gets to: none waits while there are any left.
+pub(crate) fn on_threads<'a, T: Sync, R: Send>(
+    threads: usize,
+    items: &'a [T],
+    work: impl Fn(&mut dyn Iterator<Item = &'a T>) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let run = || work(&mut std::iter::from_fn(|| items.get(next.fetch_add(1, Ordering::Relaxed))));
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+        let own = run();
         let others = running.into_iter().map(|thread| thread.join().expect("no thread panics"));
         std::iter::once(own).chain(others).collect()
-    });
+    })
+}
+
+/// Summaries of one spec, merged.
+pub(crate) fn merged(cells: Vec<CellSummary>) -> CellSummary {
     let merge = |mut sum: CellSummary, other: CellSummary| {
         sum.merge(&other).expect("all have one spec");
         sum
     };
-    summaries.into_iter().reduce(merge).expect("there is one thread at least")
+    cells.into_iter().reduce(merge).expect("there is one thread at least")
 }
 
 /// The reference's spec without all but the numeric features.

@@ -43,20 +43,25 @@ pub(crate) async fn measure(folder: &Folder, options: &Options) {
     }
     figure("metrics.bytes", scraper.answer().len() as f64 / 1e6, "MB");
 
-    // By turns without and with a scrape each second, which is more often than any Prometheus asks.
-    let mut left = requests(folder, "ndjson", options.number("rows", 1_000_000));
-    let (rounds, parts) = (options.number("rounds", 5), left.requests.len());
-    for _ in 0..rounds {
-        for name in ["metrics.ingest_alone", "metrics.ingest_scraped"] {
-            let (part, rest) = left.split(parts / rounds / 2);
-            left = rest;
+    // By turns without and with a scrape each second, which is more often than any Prometheus asks. Each kind comes
+    // first by turns: the later one has more ids to be held against.
+    let requests = requests(folder, "ndjson", options.number("rows", 1_000_000));
+    send(&address, &requests, CONNECTIONS, Pace::default()).await;
+    let time = Duration::from_secs_f64(options.number("part_seconds", 4.0));
+    let mut before = requests.requests.len();
+    for round in 0..options.number("rounds", 5) {
+        let mut names = ["metrics.ingest_alone", "metrics.ingest_scraped"];
+        names.rotate_left(round % 2);
+        for name in names {
             let over = Cell::new(name == "metrics.ingest_alone");
             let load = async {
-                let sent = send(&address, &part, CONNECTIONS, Pace::default()).await;
+                let pace = Pace { time: Some(time), before, ..Pace::default() };
+                let sent = send(&address, &requests, CONNECTIONS, pace).await;
                 over.set(true);
                 sent
             };
             let (sent, ()) = tokio::join!(load, scrape(&mut scraper, &over));
+            before += sent.times.len();
             figure(name, sent.rate(), "rows/s");
         }
     }

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use crate::files::batches;
 use crate::folder::Folder;
 use crate::inference::{BATCH, stream};
-use crate::library::{Decoder, engine, on_threads};
+use crate::library::{Decoder, engine, merged, on_threads};
 use crate::options::{Options, rate};
 
 /// Payloads of [`BATCH`] rows.
@@ -44,6 +44,16 @@ pub(crate) fn measure(folder: &Folder, options: &Options) {
     if options.text("only", "") == "parse" {
         return;
     }
+    // What a second core gives on this machine, with nothing shared.
+    rate("ndjson.parse_2", "rows/s", || {
+        let chunks: Vec<_> = lines.chunks(BATCH).collect();
+        on_threads(2, &chunks, |chunks| {
+            for line in chunks.flat_map(|chunk| *chunk) {
+                black_box(sonic_rs::from_slice::<sonic_rs::Value>(line).expect("JSON"));
+            }
+        });
+        lines.len() as u64
+    });
     rate("ndjson.validate", "rows/s", || {
         for line in &lines {
             black_box(sonic_rs::from_slice::<IgnoredAny>(line).expect("JSON"));
@@ -70,14 +80,14 @@ fn paths(folder: &Folder, name: &str, payloads: &[&[u8]], carrier: Carrier) {
     });
     for threads in [1, 2] {
         rate(&format!("{name}.fold_{threads}"), "rows/s", || {
-            let some = |first: usize| {
+            let cells = on_threads(threads, payloads, |some| {
                 let mut cell = CellSummary::new(Arc::clone(&reference.spec));
-                for payload in payloads.iter().skip(first).step_by(threads) {
+                for payload in some {
                     cell.fold(&decoder.predictions(payload, carrier).rows).expect("the columns fit");
                 }
                 cell
-            };
-            on_threads(threads, some).traffic.total.rows
+            });
+            merged(cells).traffic.total.rows
         });
     }
     // With panes, segments, windows, and every id held against those seen before.

@@ -31,7 +31,7 @@ pub(crate) async fn measure(folder: &Folder, options: &Options) {
     let address = address(&service).to_owned();
     let (first, rest) = requests.split(requests.requests.len() / 4);
     let capacity = send(&address, &first, CONNECTIONS, Pace::default()).await.rate();
-    let pace = Pace { rate: Some(capacity / 2.0), time: Some(seconds) };
+    let pace = Pace { rate: Some(capacity / 2.0), time: Some(seconds), ..Pace::default() };
     let over = Cell::new(false);
     let load = async {
         let sent = send(&address, &rest, CONNECTIONS, pace).await;
