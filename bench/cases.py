@@ -105,8 +105,8 @@ CASES = [
             Target("… with panes, windows and known ids", "", ratio("ndjson.engine_2", "ndjson.engine_1")),
         ],
         "`parse` is sonic-rs reading each line into its own tree, `parse_2` the same on two cores; `validate` keeps nothing. "
-        "`decode` makes checked Arrow batches, `fold` full summaries of them, each thread its own, merged at the end. `engine` is everything that "
-        "the service does with a batch: panes, windows, and each id held against those seen before; `engine_2` decodes in "
+        "`decode` makes checked Arrow batches, `fold` full summaries of them, each thread its own, merged at the end. "
+        "`engine` is everything that the service does with a batch: panes, windows, and each id held against those seen before; `engine_2` decodes in "
         "a thread of its own. `arrow` is the same from Arrow IPC.",
     ),
     Case(
