@@ -106,8 +106,8 @@ CASES = [
         ],
         "`parse` is sonic-rs reading each line into its own tree, `parse_2` the same on two cores; `validate` keeps nothing. "
         "`decode` makes checked Arrow batches, `fold` full summaries of them, each thread its own, merged at the end. "
-        "`engine` is everything that the service does with a batch: panes, windows, and each id held against those seen before; `engine_2` decodes in "
-        "a thread of its own. `arrow` is the same from Arrow IPC.",
+        "`engine` is everything that the service does with a batch: panes, windows, and each id held against those seen "
+        "before; `engine_2` decodes in a thread of its own. `arrow` is the same from Arrow IPC.",
     ),
     Case(
         "arrow-fold",
