@@ -98,39 +98,52 @@ fn drift(feature: &FeatureReport) -> (bool, u64) {
     (feature.drifted, psi.max(0.0).to_bits())
 }
 
+/// A part of a report that may be shown.
+struct Candidate<'a> {
+    rank: Rank,
+    /// Its place among all.
+    place: usize,
+    shown: &'a Shown<'a>,
+    part: Part<'a>,
+    figures: usize,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(place: usize, shown: &'a Shown<'a>, part: Part<'a>) -> Self {
+        let mut figures = 0;
+        figures_of(shown.report, part, &mut |_| figures += 1);
+        Self { rank: Rank::of(shown, part), place, shown, part, figures }
+    }
+}
+
 /// Chooses at most `max` series. Parts of reports are kept or cut as wholes, in the order of their [`Rank`], and in
 /// the reports' order where ranks are equal; the first part that does not fit and all after it are cut.
+///
+/// What is cut is counted and not gathered: many models have far more figures than are shown.
 pub(crate) fn select<'a>(shown: &'a [Shown<'a>], max: usize) -> Selection<'a> {
-    let mut figures: Vec<(&Shown<'a>, Figure<'a>)> = Vec::new();
-    let mut ranked = Vec::new();
-    for shown in shown {
-        for part in parts(shown.report) {
-            let first = figures.len();
-            figures_of(shown.report, part, &mut |figure| figures.push((shown, figure)));
-            ranked.push((Rank::of(shown, part), first..figures.len()));
-        }
-    }
-    let total = figures.len();
+    let parts = shown.iter().flat_map(|shown| parts(shown.report).map(move |part| (shown, part)));
+    let mut candidates: Vec<Candidate<'a>> =
+        parts.enumerate().map(|(place, (shown, part))| Candidate::new(place, shown, part)).collect();
+    let total: usize = candidates.iter().map(|candidate| candidate.figures).sum();
     if total > max {
-        // Stable: equal ranks stay in the reports' order.
-        ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
+        candidates.sort_unstable_by(|a, b| (&a.rank, a.place).cmp(&(&b.rank, b.place)));
         let mut room = max;
-        let fitting = ranked.iter().take_while(|(_, range)| {
-            let fits = range.len() <= room;
-            room = room.saturating_sub(range.len());
+        let fitting = candidates.iter().take_while(|candidate| {
+            let fits = candidate.figures <= room;
+            room = room.saturating_sub(candidate.figures);
             fits
         });
         let fitting = fitting.count();
-        ranked.truncate(fitting);
-        ranked.sort_by_key(|(_, range)| range.start);
+        candidates.truncate(fitting);
+        candidates.sort_unstable_by_key(|candidate| candidate.place);
     }
     let mut families: Vec<Vec<Series<'a>>> = vec![Vec::new(); COUNT];
     let mut kept = 0;
-    for (_, range) in ranked {
-        kept += range.len();
-        for &(shown, Figure { metric, extra, value }) in &figures[range] {
+    for Candidate { shown, part, figures, .. } in candidates {
+        kept += figures;
+        figures_of(shown.report, part, &mut |Figure { metric, extra, value }| {
             families[metric].push(Series { shown, extra, value });
-        }
+        });
     }
     Selection { families, kept, cut: total - kept }
 }
