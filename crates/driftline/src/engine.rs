@@ -267,8 +267,7 @@ impl Engine {
     /// [`Engine::tick`] for the model that comes after another, or for the first: the reports of one model can go before
     /// those of the next are made. `None` after the last.
     pub(crate) fn tick_next(&mut self, now: EventTime, last: Option<&ModelId>) -> Option<(ModelId, Ticked)> {
-        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let (id, model) = self.models.range_mut((after, Bound::Unbounded)).next()?;
+        let (id, model) = after(&mut self.models, last)?;
         let Ticked { mut closed, mut events, mut failures } = Ticked::default();
         model.advance(now);
         for due in model.due(REVISIONS_PER_TICK) {
@@ -291,20 +290,21 @@ impl Engine {
         Some((id.clone(), Ticked { closed, events, failures }))
     }
 
-    /// Evaluates the windows that are still open, so that their figures so far can be seen; the rest is as in
-    /// [`Engine::tick`].
-    pub fn evaluate_open(&mut self) -> (usize, Vec<EngineError>) {
-        let (mut evaluated, mut failures) = (0, Vec::new());
-        for (id, model) in &mut self.models {
-            match model.evaluate_open() {
-                Ok(reports) => {
-                    evaluated += reports.len();
-                    reports.into_iter().for_each(|report| self.history.put(report));
-                }
-                Err(source) => failures.push(EngineError::Window { model: id.clone(), source }),
-            }
-        }
-        (evaluated, failures)
+    /// Evaluates the windows that are still open of the model that comes after another, or of the first, so that their
+    /// figures so far can be seen; says how many. `None` after the last.
+    pub(crate) fn evaluate_open_next(
+        &mut self,
+        last: Option<&ModelId>,
+    ) -> Option<(ModelId, Result<usize, EngineError>)> {
+        let (id, model) = after(&mut self.models, last)?;
+        let reports = model.evaluate_open();
+        let reports = reports.map_err(|source| EngineError::Window { model: id.clone(), source });
+        let evaluated = reports.map(|reports| {
+            let evaluated = reports.len();
+            reports.into_iter().for_each(|report| self.history.put(report));
+            evaluated
+        });
+        Some((id.clone(), evaluated))
     }
 
     /// For replays: evaluates the windows that nothing can change any more, or all that are left (`at_end`).
@@ -378,6 +378,14 @@ impl EngineError {
     pub const fn is_storage(&self) -> bool {
         matches!(self, Self::State(_) | Self::Window { source: WindowError::Pending(_), .. })
     }
+}
+
+/// The model that comes after another, or the first.
+fn after<'a>(
+    models: &'a mut BTreeMap<ModelId, Model>,
+    last: Option<&ModelId>,
+) -> Option<(&'a ModelId, &'a mut Model)> {
+    models.range_mut((last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).next()
 }
 
 fn fault(batch: &ModelBatch, source: WindowError) -> EngineError {

@@ -41,6 +41,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// evaluation leaves nine tenths of the time to the rows.
 const ROUND_SHARE: u32 = 10;
 
+/// Figures are published at least once in so many reports: what was published holds the reports before them, and all of
+/// many models would be in memory twice.
+const PUBLISHED_AT_ONCE: usize = 500;
+
 /// At the end, the brokers have this long to take what is on its way.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -225,6 +229,8 @@ pub(crate) struct Pipeline {
     evaluation: Histogram,
     /// When open windows are evaluated next.
     open_due: Option<Instant>,
+    /// Reports that were made since figures were published.
+    unpublished: usize,
     /// Whether closed windows wait for a checkpoint to make room for their reports, from the model after this one on.
     held_up: bool,
     closed_through: Option<ModelId>,
@@ -245,6 +251,7 @@ impl Pipeline {
             published,
             evaluation: Histogram::default(),
             open_due: None,
+            unpublished: 0,
             held_up: false,
             closed_through: None,
             recovered: false,
@@ -302,8 +309,8 @@ impl Pipeline {
         sealed.into_iter().for_each(|number| self.sealed(number));
     }
 
-    fn checkpoint_if_large(&mut self) {
-        let sealed = self.parts.checkpoints.begin_if_large(&mut self.parts.engine);
+    fn checkpoint_a_part(&mut self) {
+        let sealed = self.parts.checkpoints.begin_if_part(&mut self.parts.engine);
         sealed.into_iter().for_each(|number| self.sealed(number));
     }
 
@@ -360,7 +367,7 @@ impl Pipeline {
         failures.extend(self.parts.engine.sweep().err());
         if self.open_due.is_none_or(|open_due| due >= open_due) {
             let began = Instant::now();
-            let (open, failed) = self.parts.engine.evaluate_open();
+            let (open, failed) = self.evaluate_open();
             self.open_due = Some(due + self.parts.evaluate_every.max(began.elapsed() * ROUND_SHARE));
             evaluated += open;
             failures.extend(failed);
@@ -370,9 +377,39 @@ impl Pipeline {
         if evaluated > 0 {
             self.evaluation.observe(started.elapsed().as_secs_f64());
         }
+        self.publish_figures();
+    }
+
+    fn publish_figures(&mut self) {
         let faults = (self.refused_rows, self.failures);
         let published = Published::of(&self.parts.engine, (self.parts.clock)(), &self.evaluation, faults);
         self.published.send_replace(Arc::new(published));
+        self.unpublished = 0;
+    }
+
+    /// Takes note of reports that were made: the models have let go of those before them, and what is published does too.
+    fn made(&mut self, reports: usize) {
+        self.unpublished += reports;
+        if self.unpublished >= PUBLISHED_AT_ONCE {
+            self.publish_figures();
+        }
+    }
+
+    /// Evaluates what is open, model by model, so that no more is in memory twice than is published at once.
+    fn evaluate_open(&mut self) -> (usize, Vec<EngineError>) {
+        let (mut evaluated, mut failures) = (0, Vec::new());
+        let mut last = None;
+        while let Some((model, reports)) = self.parts.engine.evaluate_open_next(last.as_ref()) {
+            match reports {
+                Ok(reports) => {
+                    evaluated += reports;
+                    self.made(reports);
+                }
+                Err(error) => failures.push(error),
+            }
+            last = Some(model);
+        }
+        (evaluated, failures)
     }
 
     /// Evaluates what closed, model by model. Where hours close at once, what all models have to store would be hundreds
@@ -381,7 +418,7 @@ impl Pipeline {
         let now = (self.parts.clock)();
         let (mut evaluated, mut failures) = (0, Vec::new());
         loop {
-            self.checkpoint_if_large();
+            self.checkpoint_a_part();
             self.held_up = self.parts.checkpoints.is_behind();
             if self.held_up {
                 break;
@@ -392,8 +429,11 @@ impl Pipeline {
             if let Some(outbox) = &mut self.parts.outbox {
                 ticked.closed.iter().for_each(|report| outbox.put(report, now));
             }
-            evaluated += ticked.closed.len();
+            let reports = ticked.closed.len();
+            evaluated += reports;
             failures.extend(ticked.failures);
+            drop(ticked.closed);
+            self.made(reports);
             self.closed_through = Some(model);
         }
         (evaluated, failures)

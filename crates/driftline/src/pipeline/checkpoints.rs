@@ -13,6 +13,10 @@ use crate::engine::Engine;
 /// A checkpoint is taken before its time when this many bytes wait for it: a fraction of a second's writing.
 pub(crate) const LARGE_BYTES: usize = 64 << 20;
 
+/// Reports of windows that close go in checkpoints of this part of it: where many models' hours close at once, two of
+/// them are in memory.
+const PARTS: usize = 4;
+
 /// With this much waiting, and a checkpoint that cannot be committed, nothing more is folded.
 const FULL_BYTES: usize = 256 << 20;
 
@@ -112,9 +116,18 @@ impl Checkpoints {
         self.pending.is_none() || self.state.buffered().bytes < FULL_BYTES
     }
 
-    /// Whether as much waits already as a checkpoint takes at most, while another is being committed.
+    /// Takes a checkpoint if there is much that closed windows had to store; gives its number.
+    pub(super) fn begin_if_part(&mut self, engine: &mut Engine) -> Option<u64> {
+        self.begin_if(engine, self.part())
+    }
+
+    /// Whether as much waits already while another checkpoint is being committed.
     pub(super) fn is_behind(&self) -> bool {
-        self.pending.is_some() && self.state.buffered().bytes >= self.large
+        self.pending.is_some() && self.state.buffered().bytes >= self.part()
+    }
+
+    fn part(&self) -> usize {
+        self.large.div_ceil(PARTS)
     }
 
     /// Waits for the checkpoint that is being committed; for ever if there is none.
@@ -142,14 +155,13 @@ impl Checkpoints {
             self.look_for_committed();
             if self.pending.is_none() { self.begin(engine) } else { None }
         } else {
-            self.begin_if_large(engine)
+            self.begin_if(engine, self.large)
         }
     }
 
-    /// Takes a checkpoint if much has changed; gives its number.
-    pub(super) fn begin_if_large(&mut self, engine: &mut Engine) -> Option<u64> {
+    fn begin_if(&mut self, engine: &mut Engine, bytes: usize) -> Option<u64> {
         self.look_for_committed();
-        let is_large = self.state.buffered().bytes >= self.large;
+        let is_large = self.state.buffered().bytes >= bytes;
         if is_large && self.pending.is_none() { self.begin(engine) } else { None }
     }
 
