@@ -33,6 +33,8 @@ pub(super) struct Counts {
 pub(super) struct Inner {
     minutes: BTreeMap<EventTime, Count>,
     changed: BTreeSet<EventTime>,
+    /// The last that changed and is among those: rows come in runs of one minute.
+    last_changed: Option<EventTime>,
     entries: usize,
 }
 
@@ -69,6 +71,7 @@ impl SealSource for Counts {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let mut key = self.prefix.clone();
+        inner.last_changed = None;
         while let Some(minute) = inner.changed.pop_first() {
             key.truncate(self.prefix.len());
             key.extend(minute.as_millis().to_be_bytes());
@@ -84,6 +87,13 @@ impl SealSource for Counts {
 }
 
 impl Inner {
+    fn note_change(&mut self, minute: EventTime) {
+        if self.last_changed != Some(minute) {
+            self.last_changed = Some(minute);
+            self.changed.insert(minute);
+        }
+    }
+
     pub(super) const fn entries(&self) -> usize {
         self.entries
     }
@@ -94,7 +104,7 @@ impl Inner {
         count.entries += 1;
         count.labelled += u32::from(is_labelled);
         self.entries += 1;
-        self.changed.insert(minute);
+        self.note_change(minute);
     }
 
     pub(super) fn take(&mut self, time: EventTime, was_labelled: bool) {
@@ -106,7 +116,7 @@ impl Inner {
         if count.entries == 0 {
             self.minutes.remove(&minute);
         }
-        self.changed.insert(minute);
+        self.note_change(minute);
     }
 
     pub(super) fn first(&self) -> Option<EventTime> {
@@ -116,7 +126,7 @@ impl Inner {
     pub(super) fn remove(&mut self, minute: EventTime) -> Count {
         let count = self.minutes.remove(&minute).unwrap_or_default();
         self.entries -= count.entries as usize;
-        self.changed.insert(minute);
+        self.note_change(minute);
         count
     }
 }
