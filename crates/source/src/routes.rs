@@ -91,7 +91,8 @@ struct IngestParameters {
     )
 )]
 async fn predictions(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    take(&ingest, EventKind::Prediction, PREDICTIONS, request).await
+    // On the heap once: the layers around move what they call.
+    Box::pin(take(&ingest, EventKind::Prediction, PREDICTIONS, request)).await
 }
 
 /// Send labels.
@@ -122,7 +123,7 @@ async fn predictions(State(ingest): State<Arc<Ingest>>, request: Request) -> Res
     )
 )]
 async fn labels(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
-    take(&ingest, EventKind::Label, LABELS, request).await
+    Box::pin(take(&ingest, EventKind::Label, LABELS, request)).await
 }
 
 async fn take(ingest: &Arc<Ingest>, event: EventKind, route: &'static str, request: Request) -> Response {
