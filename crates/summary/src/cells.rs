@@ -223,16 +223,11 @@ impl Cells {
 
     /// Takes the smallest form until it is changed again.
     pub(crate) fn pack(&mut self) {
-        if matches!(self.store, Store::Packed(_)) {
-            return;
-        }
-        let entries: Option<Box<[(u16, u16)]>> = self
-            .iter()
-            .map(|(cell, weight)| {
-                let whole = weight as u16;
-                (f64::from(whole) == weight).then_some((u16::try_from(cell).ok()?, whole))
-            })
-            .collect();
+        let entries = match &self.store {
+            Store::Dense(weights) => packed(weights.len(), (0..).zip(weights.iter().copied())),
+            Store::Sparse(entries) => packed(entries.len(), entries.iter().copied()),
+            Store::Packed(_) => return,
+        };
         match (entries, &mut self.store) {
             (Some(entries), _) => self.store = Store::Packed(entries),
             (None, Store::Sparse(entries)) => entries.shrink_to_fit(),
@@ -260,6 +255,21 @@ impl Cells {
             self.store = Store::Dense(self.to_dense());
         }
     }
+}
+
+/// At most `most` cells with their weights, without those that have none; `None` if any does not fit.
+fn packed(most: usize, cells: impl Iterator<Item = (u32, f64)>) -> Option<Box<[(u16, u16)]>> {
+    // Which cells have weight no processor can foresee: each is written, and the next over it if it has none.
+    let mut entries = vec![(0, 0); most];
+    let (mut occupied, mut fit) = (0, true);
+    for (cell, weight) in cells {
+        let whole = weight as u16;
+        fit &= f64::from(whole) == weight && (whole == 0 || cell <= u16::MAX.into());
+        entries[occupied] = (cell as u16, whole);
+        occupied += usize::from(whole != 0);
+    }
+    entries.truncate(occupied);
+    fit.then(|| entries.into())
 }
 
 fn loose(packed: &[(u16, u16)]) -> Vec<(u32, f64)> {

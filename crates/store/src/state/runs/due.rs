@@ -5,8 +5,8 @@ use std::ops::Range;
 /// So many runs of one size become one of the next. A new id is looked for in the filter of each run: with eight in the
 /// place of four there are twice as many, and each entry is written a third less often.
 const RUNS: usize = 4;
-/// What counts as the smallest size.
-const SMALL_BYTES: u64 = 64 << 10;
+/// What counts as the smallest size. Runs below four times of it are cheaper to write again than to look into each.
+const SMALL_BYTES: u64 = 1 << 20;
 /// Runs above this stay as they are until they are too old.
 const LARGE_BYTES: u64 = 2 << 30;
 
@@ -30,11 +30,11 @@ pub(super) fn due(bytes: &[u64]) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn runs_of_one_size_become_one_and_each_entry_is_seldom_written() {
+    /// Runs that came one by one and were merged: those that are left, the most that there were, and what was written.
+    fn merged(number: usize, bytes: u64) -> (Vec<u64>, usize, u64) {
         let (mut runs, mut written, mut most) = (Vec::<u64>::new(), 0, 0);
-        for _ in 0..4_096 {
-            runs.push(1 << 20);
+        for _ in 0..number {
+            runs.push(bytes);
             while let Some(range) = due(&runs) {
                 let merged: u64 = runs[range.clone()].iter().sum();
                 written += merged;
@@ -42,10 +42,25 @@ mod tests {
             }
             most = most.max(runs.len());
         }
+        (runs, most, written)
+    }
+
+    #[test]
+    fn runs_of_one_size_become_one_and_each_entry_is_seldom_written() {
+        let (runs, most, written) = merged(4_096, 1 << 20);
         assert_eq!(runs.iter().sum::<u64>(), 4_096 << 20);
         assert!(most <= 6 * (RUNS - 1) + 2, "{most}");
         assert!(written <= 6 * (4_096 << 20), "{written}");
         assert_eq!(due(&[3 << 30; 40]), None);
         assert_eq!(due(&[1, 3 << 30, 9, 9, 9, 9, 9, 9, 9, 9]), Some(2..10));
+    }
+
+    #[test]
+    fn small_runs_are_few_and_what_is_written_for_one_is_bounded() {
+        let number = 1_024;
+        let (runs, most, written) = merged(number, 16 << 10);
+        assert_eq!(runs.iter().sum::<u64>(), 16 << 20);
+        assert!(most <= 2 * (RUNS - 1) + 1, "{most}");
+        assert!(written <= number as u64 * SMALL_BYTES, "{written}");
     }
 }
