@@ -217,13 +217,17 @@ CASES = [
     Case(
         "labels",
         "Labels that meet their predictions",
-        [rust("labels", "pending={pending}", "labels={labels}", "rounds={runs}", repeats=True, memory="labels.memory")],
+        [
+            rust("ndjson", "rows={rows}", "only=parse"),
+            rust("labels", "pending={pending}", "labels={labels}", "rounds={runs}", repeats=True, memory="labels.memory"),
+        ],
         [
             Target("labels joined, 10 million pending", "at least 200,000 a second",
                    value("labels.any"), at_least(200_000), "labels/s"),
         ],
         "Decoded, joined, and on disk; as in the service, decoding and checkpoints are in threads beside. `any`: ids of any "
-        "age in no order, each once; `recent`: those that came last; `any_1` is `any` all in one thread.",
+        "age in no order, each once; `recent`: those that came last; `any_1` is `any` all in one thread. `parse`, as in "
+        "`ndjson`, tells how fast the machine was just then.",
     ),
     Case(
         "evaluate",
@@ -258,8 +262,11 @@ CASES = [
     Case(
         "metrics",
         "/metrics with 20,000 series",
-        [rust("metrics", "rows={rows}", "models={series_models}", "part_seconds={part_seconds}", "rounds={runs}",
-              repeats=True)],
+        [
+            rust("ndjson", "rows={rows}", "only=parse"),
+            rust("metrics", "rows={rows}", "models={series_models}", "part_seconds={part_seconds}", "rounds={runs}",
+                 repeats=True),
+        ],
         [
             Target("/metrics with 20,000 series", "under 30 ms", value("metrics.scrape.p50"), at_most(30), "ms"),
             Target("NDJSON over HTTP while it is scraped each second", "not noticed: at least 0.95",

@@ -62,7 +62,9 @@ fn it_reads_as_a_map_does_while_it_is_merged() {
         }
     }
     settle(&state);
-    assert!(files(folder.path()).len() < 40, "{:?}", files(folder.path()));
+    // On a slow disk there may be many more files: those that were merged go with the next checkpoint.
+    let listed = state.0.runs.list(Table::Predictions).len();
+    assert!(listed < 8, "{listed}: {:?}", files(folder.path()));
     let mut keys: Vec<_> = (0..41_000).map(|number| id(1, number)).collect();
     keys.sort_unstable();
     let mut found = BTreeMap::new();
