@@ -145,29 +145,26 @@ impl Runs {
         keys: impl Iterator<Item = &'a K>,
         show: &mut dyn FnMut(&'a K, &[u8]),
     ) -> Result<(), StateError> {
+        let mut open: Vec<_> = keys.map(Some).collect();
+        let mut hashes: Vec<_> = open.iter().flatten().map(|key| hash(K::as_ref(key))).collect();
         let mut likely = Vec::new();
-        let mut open: Vec<_> = keys.map(|key| Some((key, hash(key.as_ref())))).collect();
         for listed in self.list(table).iter().rev() {
             let run = &listed.run;
-            // All of its filter's look-ups in a row: the processor waits for many of them at a time.
-            likely.clear();
-            for (place, key) in open.iter().enumerate() {
-                if let Some((key, hash)) = key
-                    && run.may_have(*hash)?
-                {
-                    likely.push((place, K::as_ref(*key)));
-                }
+            run.likely(&hashes, &mut likely)?;
+            if likely.is_empty() {
+                continue;
             }
-            for found in find::find_all(run, &likely)? {
+            let keys: Vec<_> = likely.iter().filter_map(|at| Some((*at, K::as_ref(open[*at]?)))).collect();
+            for found in find::find_all(run, &keys)? {
                 for (place, value) in found.iter() {
-                    if let Some((key, _)) = open[place].take() {
+                    if let Some(key) = open[place].take() {
                         value.into_iter().for_each(|value| show(key, value));
                     }
                 }
             }
-            if !likely.is_empty() {
-                open.retain(Option::is_some);
-            }
+            let mut is_open = open.iter().map(Option::is_some);
+            hashes.retain(|_| is_open.next() == Some(true));
+            open.retain(Option::is_some);
         }
         Ok(())
     }

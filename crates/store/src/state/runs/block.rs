@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-/// A block is closed above this: one read, and some 40 entries to search.
-pub(super) const BLOCK_BYTES: usize = 2_048;
+/// A block is closed above this: one read, and some 20 entries to search.
+pub(super) const BLOCK_BYTES: usize = 1_024;
 
 const CRC_BYTES: usize = 4;
 

@@ -42,10 +42,13 @@ impl FilterMaker {
         Self { blocks: vec![[0; WORDS]; (keys * BITS_PER_KEY).div_ceil(64 * WORDS).max(1)] }
     }
 
-    pub(super) fn add(&mut self, hash: u64) {
-        let (block, bits) = places(hash, self.blocks.len());
-        let block = &mut self.blocks[block];
-        bits.for_each(|(word, bit)| block[word] |= bit);
+    /// Adds some keys: the more at a time, the more of their blocks the processor waits for together.
+    pub(super) fn add(&mut self, hashes: &[u64]) {
+        for hash in hashes {
+            let (block, bits) = places(*hash, self.blocks.len());
+            let block = &mut self.blocks[block];
+            bits.for_each(|(word, bit)| block[word] |= bit);
+        }
     }
 
     /// Its pages, as they stand on disk.
@@ -60,6 +63,11 @@ impl FilterMaker {
 
     pub(super) fn blocks(&self) -> u64 {
         self.blocks.len() as u64
+    }
+
+    /// Whether it is too large for memory.
+    pub(super) fn stays_on_disk(&self) -> bool {
+        self.blocks.len() > MAX_BLOCKS_IN_MEMORY
     }
 }
 
@@ -107,19 +115,29 @@ impl Filter {
         Ok(bytes)
     }
 
-    /// Whether a key may be there; `false`: it is not.
-    pub(super) fn may_contain(&self, file: &File, hash: u64) -> io::Result<bool> {
-        let (block, bits) = places(hash, self.blocks);
-        let read;
-        let block = match self.in_memory.get(block) {
-            Some(block) => block,
-            None => {
-                read = block_of(&self.page(file, block / PAGE_BLOCKS)?, block % PAGE_BLOCKS);
-                &read
-            }
-        };
-        // All bits at once: which of them is the first that is not set no processor can foresee.
-        Ok(bits.fold(0, |missing, (word, bit)| missing | (!block[word] & bit)) == 0)
+    /// Of keys with these hashes, the places of those that may be there; the others are not.
+    pub(super) fn likely(&self, file: &File, hashes: &[u64], likely: &mut Vec<usize>) -> io::Result<()> {
+        likely.clear();
+        likely.resize(hashes.len(), 0);
+        let mut kept = 0;
+        for (place, hash) in hashes.iter().enumerate() {
+            let (block, bits) = places(*hash, self.blocks);
+            let read;
+            let block = match self.in_memory.get(block) {
+                Some(block) => block,
+                None => {
+                    read = block_of(&self.page(file, block / PAGE_BLOCKS)?, block % PAGE_BLOCKS);
+                    &read
+                }
+            };
+            // All bits at once, and no branch on what comes of them: no processor can foresee it, and one that guessed wrong
+            // would not have begun to wait for the next keys' blocks.
+            let missing = bits.fold(0, |missing, (word, bit)| missing | (!block[word] & bit));
+            likely[kept] = place;
+            kept += usize::from(missing == 0);
+        }
+        likely.truncate(kept);
+        Ok(())
     }
 }
 
@@ -134,12 +152,13 @@ fn block_of(page: &[u8; PAGE_BYTES], block: usize) -> Block {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::ops::Range;
 
     use super::super::hash;
     use super::*;
 
-    fn key(n: u32) -> u64 {
-        hash(&n.to_be_bytes())
+    fn hashes(keys: Range<u32>) -> Vec<u64> {
+        keys.map(|n| hash(&n.to_be_bytes())).collect()
     }
 
     #[test]
@@ -147,7 +166,7 @@ mod tests {
         let keys = 20_000;
         for max_in_memory in [MAX_BLOCKS_IN_MEMORY, 100] {
             let mut maker = FilterMaker::new(keys as usize);
-            (0..keys).for_each(|n| maker.add(key(n)));
+            maker.add(&hashes(0..keys));
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(b"before").unwrap();
             maker.pages().for_each(|page| file.write_all(&page).unwrap());
@@ -155,15 +174,17 @@ mod tests {
             let open = || Filter::open_within(&file, 6, maker.blocks(), max_in_memory);
             let filter = open().unwrap();
             assert_eq!(filter.in_memory.is_empty(), max_in_memory == 100);
-            assert!((0..keys).all(|n| filter.may_contain(&file, key(n)).unwrap()));
-            let others = keys..keys + 200_000;
-            let others = others.filter(|n| filter.may_contain(&file, key(*n)).unwrap()).count();
-            assert!(others < 400, "{others} of 200,000");
+            let mut likely = Vec::new();
+            filter.likely(&file, &hashes(0..keys), &mut likely).unwrap();
+            assert!(likely.iter().copied().eq(0..keys as usize));
+            filter.likely(&file, &hashes(keys..keys + 200_000), &mut likely).unwrap();
+            assert!(likely.len() < 400, "{} of 200,000", likely.len());
+            filter.likely(&file, &[], &mut likely).unwrap();
+            assert_eq!(likely, [0_usize; 0]);
             // A bit that was lost is found out, and not taken for a key that is not there.
             let byte = [0; 64];
             file.write_all_at(&byte, 6 + 4_000).unwrap();
-            let asked = open()
-                .and_then(|filter| (0..keys).try_for_each(|n| filter.may_contain(&file, key(n)).map(drop)));
+            let asked = open().and_then(|filter| filter.likely(&file, &hashes(0..keys), &mut likely));
             assert_eq!(asked.unwrap_err().kind(), io::ErrorKind::InvalidData);
         }
     }

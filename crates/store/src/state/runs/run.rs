@@ -177,9 +177,9 @@ impl Run {
         })
     }
 
-    /// Whether it may have a key of this hash.
-    pub(super) fn may_have(&self, hash: u64) -> Result<bool, StateError> {
-        self.filter.may_contain(&self.file, hash).map_err(unreadable(&self.path))
+    /// Of keys with these hashes, the places of those that it may have.
+    pub(super) fn likely(&self, hashes: &[u64], likely: &mut Vec<usize>) -> Result<(), StateError> {
+        self.filter.likely(&self.file, hashes, likely).map_err(unreadable(&self.path))
     }
 
     /// Shows what is known of a key: its value, or `None` if it was removed. Says whether anything is.

@@ -226,12 +226,13 @@ proptest! {
             writer.push(key, value.as_deref()).unwrap();
         }
         let run = Arc::new(writer.finish().unwrap());
-        let mut room = Vec::new();
+        let (mut room, mut likely) = (Vec::new(), Vec::new());
         for key in keys.keys().cloned().chain(others) {
             let mut found = None;
             let mut show = |value: Option<&[u8]>| found = Some(value.map(<[u8]>::to_vec));
             let known = run.find(&key, &mut room, &mut show).unwrap();
-            prop_assert!(!known || run.may_have(hash(&key)).unwrap());
+            run.likely(&[hash(&key)], &mut likely).unwrap();
+            prop_assert!(!known || likely == [0]);
             prop_assert_eq!(known, found.is_some());
             prop_assert_eq!(found.as_ref(), keys.get(&key));
         }
@@ -259,4 +260,26 @@ fn a_missing_list_is_found_out() {
     let folder = tempfile::tempdir().unwrap();
     let error = Runs::open(folder.path(), CommittedFloors::default(), |_| Ok(None)).unwrap_err();
     assert!(error.to_string().contains("no list of the runs of predictions"), "{error}");
+}
+
+#[test]
+fn a_run_of_many_entries_has_a_small_index_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    // The second's filter is too large for memory.
+    let blocks = [4_000, 17_000_000].map(|most| {
+        let mut writer = RunWriter::create(&folder.path().join("a.run"), most).unwrap();
+        for n in 0..4_000_u32 {
+            writer.push(&n.to_be_bytes(), Some(&[7; 44])).unwrap();
+        }
+        let run = writer.finish().unwrap();
+        let (mut room, mut found) = (Vec::new(), 0);
+        let mut show = |value: Option<&[u8]>| found += usize::from(value == Some(&[7; 44]));
+        for n in (0..4_000_u32).step_by(100) {
+            assert!(run.find(&n.to_be_bytes(), &mut room, &mut show).unwrap());
+        }
+        assert_eq!(found, 40);
+        run.blocks()
+    });
+    // 50 bytes an entry.
+    assert_eq!(blocks, [191, 13]);
 }

@@ -16,9 +16,9 @@ use super::{hash, prefix};
 /// The end of a name that a file has while it is made.
 pub(super) const UNFINISHED: &str = ".unfinished";
 
-/// With more entries than this, blocks are larger, so that their index, which is in memory, stays small: half a byte for
-/// each entry of a small run, and a fifteenth of one in a large run.
-const MANY_ENTRIES: u64 = 8_000_000;
+/// How much larger blocks are where the filter stays on disk, so that their index, which is in memory, stays small too: a byte
+/// and a half for each entry of a small run, and a tenth of one in such a large one.
+const LARGER: usize = 16;
 
 /// A run that is being made: a file under another name until it is durable. Dropped before that, it is gone.
 pub(super) struct RunWriter {
@@ -29,6 +29,8 @@ pub(super) struct RunWriter {
     block: Vec<u8>,
     first: u128,
     filter: FilterMaker,
+    /// Of the block's keys, which are not in the filter yet.
+    hashes: Vec<u64>,
     block_bytes: usize,
     newest: FxHashMap<u32, i64>,
     footer: Footer,
@@ -41,6 +43,7 @@ impl RunWriter {
         unfinished.push(UNFINISHED);
         let unfinished = PathBuf::from(unfinished);
         let file = File::create(&unfinished).map_err(StateError::io("write", &unfinished))?;
+        let filter = FilterMaker::new(entries as usize);
         let mut writer = Self {
             path: path.to_owned(),
             unfinished,
@@ -48,8 +51,9 @@ impl RunWriter {
             at: 0,
             block: Vec::with_capacity(2 * BLOCK_BYTES),
             first: 0,
-            filter: FilterMaker::new(entries as usize),
-            block_bytes: if entries > MANY_ENTRIES { 8 * BLOCK_BYTES } else { BLOCK_BYTES },
+            block_bytes: if filter.stays_on_disk() { LARGER * BLOCK_BYTES } else { BLOCK_BYTES },
+            filter,
+            hashes: Vec::new(),
             newest: FxHashMap::default(),
             footer: Footer::default(),
         };
@@ -77,7 +81,7 @@ impl RunWriter {
         if self.block.is_empty() {
             self.first = prefix(key);
         }
-        self.filter.add(hash);
+        self.hashes.push(hash);
         self.footer.entries += 1;
         block::append(&mut self.block, key, value);
         if let Some(value) = value {
@@ -93,6 +97,8 @@ impl RunWriter {
     }
 
     fn close_block(&mut self) -> Result<(), StateError> {
+        self.filter.add(&self.hashes);
+        self.hashes.clear();
         let mut block = std::mem::take(&mut self.block);
         block::close(&mut block);
         let length = u32::try_from(block.len()).map_err(|_| {
