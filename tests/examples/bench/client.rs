@@ -59,8 +59,8 @@ fn with_other_ids(request: &Bytes, pass: usize) -> Bytes {
     let mut other = request.to_vec();
     let mut line = find(&other, b"\r\n\r\n").expect("a head ends") + 4;
     let start = format!(r#"{{"model":"{MODEL}","version":"1","prediction_id":"prediction-"#);
-    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let digit = *digits.get(pass).expect("it is sent anew less than 36 times");
+    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let digit = *digits.get(pass).expect("it is sent anew less than 62 times");
     while other[line..].starts_with(start.as_bytes()) {
         other[line + start.len()] = digit;
         line += other[line..].iter().position(|byte| *byte == b'\n').map_or(other.len() - line, |at| at + 1);
